@@ -1,0 +1,1 @@
+"""Every inbound door: HTTP and the command line."""

@@ -1,0 +1,288 @@
+"""What the use cases need from outside: the store with its group commit, the vault, carriers and time.
+
+The ports exist because each has two implementations: the real one, and that of the simulated world in
+which the tests crash the platform at every step.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.aggregates.contract import Contract
+from domain.aggregates.message import DebitDue, RefundDue
+from domain.errors import Refusal
+from domain.events import Event
+from domain.events.message import Accepted, Charged
+from domain.recorded import Context, Recorded
+from domain.values import Lane, Sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Debit the ledger of the moment and accept: both or neither.
+
+    `accept` builds the event once the posting is known; `contract` is what the decision relied on, and
+    `contract_version` lets the store notice that it changed meanwhile.
+    """
+
+    contract: Contract
+    contract_version: int
+    segments: int
+    accept: Callable[[Charged], Accepted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenYear:
+    """Open the ledger of a year with this allowance; nothing to do where it is open."""
+
+    account: str
+    year: int
+    allowance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseYear:
+    """Close the ledger of a year; nothing to do where it is closed or was never opened."""
+
+    account: str
+    year: int
+
+
+Charge = Acceptance | DebitDue | RefundDue | OpenYear | CloseYear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedRow:
+    """A phone number and a text under the key of a day, and the blind index that finds the number."""
+
+    day: date
+    message: UUID
+    account: str
+    phone_index: bytes
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRow:
+    """Which message a carrier's id belongs to: how a receipt finds its message."""
+
+    link: str
+    carrier_id: str
+    message: UUID
+    part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReceipt:
+    """A receipt whose message is not known (yet): early, foreign, or of a submission in doubt."""
+
+    link: str
+    carrier_id: str
+    status: str
+    error: str
+    carrier_time: str
+    phone_index: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReleased:
+    """A held receipt found its message and is held no longer."""
+
+    id: int
+
+
+Row = SealedRow | PartRow | HeldReceipt | HeldReleased
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """All that one noun wants to write: applied whole or not at all, never at its neighbours' cost.
+
+    `version` is the stream's version the decision was taken on, 0 for a new stream, None where there is
+    no stream to guard (side rows only, or a charge alone).
+    """
+
+    stream: UUID | None
+    version: int | None
+    context: Context
+    events: tuple[Event, ...] = ()
+    charge: Charge | None = None
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The entry is durable; `recorded` are its events, postings included."""
+
+    recorded: tuple[Recorded, ...]
+    charged: Charged | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A stream was not at the version the decision was taken on: load, decide again."""
+
+    stream: UUID
+    version: int
+
+
+Outcome = Committed | Conflict | Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldMatch:
+    """A held receipt and the message part it belongs to."""
+
+    id: int
+    receipt: HeldReceipt
+    message: UUID
+    part: int
+
+
+class Store(Protocol):
+    """The event log, with the side tables that are written in the same transactions."""
+
+    async def load(self, streams: Sequence[UUID]) -> Mapping[UUID, Sequence[Recorded]]:
+        """The histories of streams, oldest first; a stream without events is not in the answer."""
+        ...
+
+    async def last_posting(self, account: str, year: int) -> Recorded | None:
+        """The newest posting of a ledger, None where the year is not opened."""
+        ...
+
+    async def postings(self, account: str, year: int, *, after: int, limit: int) -> Sequence[Recorded]:
+        """Postings of a ledger by version, beginning after one."""
+        ...
+
+    async def founded(self, topic: str) -> Sequence[Recorded]:
+        """All founding events of a noun (`contract.signed`, `link.configured`, …), oldest first."""
+        ...
+
+    async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+        """Group commit: one outcome an entry, durable when it returns."""
+        ...
+
+    async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
+        """Ciphertexts of messages by day and id; what was destroyed is not in the answer."""
+        ...
+
+    async def find_by_phone(
+        self, account: str, indexes: Mapping[date, bytes], *, limit: int
+    ) -> Sequence[tuple[date, UUID]]:
+        """Messages of an account to a number, given its blind index of each day, newest day first."""
+        ...
+
+    async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
+        """Message and part of carriers' ids; the newest where an id recurs."""
+        ...
+
+    async def held_matches(self, *, limit: int) -> Sequence[HeldMatch]:
+        """Held receipts whose carrier id is known by now."""
+        ...
+
+    async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
+        """Held receipts that still have no message, newest first."""
+        ...
+
+    async def now(self) -> datetime:
+        """The store's clock, UTC: what decides days and years."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals personal data under keys of the day. A destroyed day's data reads as None."""
+
+    def seal(
+        self, *, account: str, message: UUID, day: date, phone: str, text: str
+    ) -> tuple[Sealed, SealedRow]:
+        """Seal a number and a text; the reference goes into the event, the row beside it."""
+        ...
+
+    def open(
+        self, *, account: str, message: UUID, sealed: Sealed, ciphertext: bytes
+    ) -> tuple[str, str] | None:
+        """Number and text; None where the day's key is destroyed. A forged ciphertext raises ValueError."""
+        ...
+
+    def phone_index(self, phone: str, day: date) -> bytes | None:
+        """The blind index of a normalised number on a day; None where the day has no key."""
+        ...
+
+    def digest(self, body: str, day: date) -> str | None:
+        """Keyed digest of a request body; None where the day has no key any more."""
+        ...
+
+    def days(self) -> Sequence[date]:
+        """Days whose keys exist, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingPart:
+    """One PDU's worth of a message. `destination` is in digits with country code, `payload` has its UDH."""
+
+    destination: str
+    payload: bytes
+    data_coding: int
+    udh: bool
+    validity_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The carrier took the part and gave it an id."""
+
+    carrier_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The carrier refused the part: it does not have it."""
+
+    code: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """The part was written and no answer came: the carrier may have it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """The part was certainly never written to the carrier."""
+
+    reason: str
+
+
+Answer = Taken | Refused | Unanswered | NotSent
+
+
+class Carriage(Protocol):
+    """A link as the submitting use case sees it."""
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        ...
+
+    async def reserve(self, lane: Lane, wanted: int) -> int:
+        """Wait until the link can take messages and give 1 to `wanted` places; real-time waits first."""
+        ...
+
+    def release(self, places: int) -> None:
+        """Give places back."""
+        ...
+
+    async def submit(self, part: OutgoingPart) -> Answer:
+        """Hand a part to the carrier and wait for what becomes of it."""
+        ...
+
+
+Now = Callable[[], datetime]
+"""The clock port: aware UTC."""
+Sleep = Callable[[float], Awaitable[None]]

@@ -1,0 +1,184 @@
+"""The decision under the lock: versions, ledgers and database time turn entries into postings and outcomes.
+
+Pure: given what stands in the log at one moment, it says what to append. The store calls it between its
+reads and its writes, while no other writer can append.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from application.ports import Acceptance, Charge, CloseYear, Committed, Conflict, Entry, OpenYear, Outcome
+from domain.aggregates.ledger import Ledger
+from domain.aggregates.message import DebitDue, RefundDue
+from domain.errors import Refusal
+from domain.events import Event
+from domain.events.ledger import DebitReason, LedgerEvent
+from domain.events.message import Charged
+from domain.recorded import Context, Recorded
+from domain.values import local_year, stream_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What stands in the log under the lock. A stream that is not in `versions` is new."""
+
+    at: datetime
+    versions: Mapping[UUID, int]
+    ledgers: Mapping[tuple[str, int], Ledger]
+
+
+@dataclass(slots=True)
+class Stamp:
+    """One pass over a group of entries; later entries see what earlier ones posted."""
+
+    at: datetime
+    versions: dict[UUID, int]
+    ledgers: dict[tuple[str, int], Ledger]
+    appended: list[Recorded] = field(default_factory=list)
+
+    def entry(self, entry: Entry) -> Outcome:
+        """The outcome of one entry; only a committed one leaves anything behind."""
+        if entry.stream is not None and entry.version is not None:
+            current = self.versions.get(entry.stream, 0)
+            if current != entry.version:
+                return Conflict(stream=entry.stream, version=current)
+        charge = entry.charge
+        if isinstance(charge, Acceptance):
+            return self._accept(entry, charge)
+        mark = len(self.appended)
+        self._append(entry.stream, entry.events, entry.context)
+        if charge is not None:
+            self._post(charge, entry)
+        return Committed(recorded=tuple(self.appended[mark:]))
+
+    def _accept(self, entry: Entry, charge: Acceptance) -> Outcome:
+        contract = charge.contract
+        stream = stream_id("contract", contract.account)
+        version = self.versions.get(stream, 0)
+        if version != charge.contract_version:
+            return Conflict(stream=stream, version=version)
+        try:
+            contract.require_accepting(self.at)
+        except Refusal as refusal:
+            return refusal
+        assert entry.stream is not None
+        mark = len(self.appended)
+        ledger = self._open_ledger(contract.account, contract.terms.allowance_segments, entry.context)
+        (debited,) = ledger.debit(
+            message=entry.stream,
+            reason=DebitReason.ACCEPTED,
+            segments=charge.segments,
+            price_micros=contract.terms.overage_price_micros,
+            at=self.at,
+        )
+        charged = Charged(
+            year=ledger.year,
+            posting=ledger.version + 1,
+            included=debited.included,
+            overage=debited.overage,
+            price_micros=debited.price_micros,
+        )
+        self._append(entry.stream, (charge.accept(charged), *entry.events), entry.context)
+        self._append_posting(ledger, debited, entry.context)
+        return Committed(recorded=tuple(self.appended[mark:]), charged=charged)
+
+    def _open_ledger(self, account: str, allowance: int, context: Context) -> Ledger:
+        """The ledger of the moment's year; a new year opens by itself with its first debit."""
+        year = local_year(self.at)
+        ledger = self._ledger(account, year)
+        for event in ledger.open(allowance=allowance, at=self.at):
+            ledger = self._append_posting(ledger, event, context)
+        return ledger
+
+    def _post(self, charge: Charge, entry: Entry) -> None:
+        ledger = self._ledger_of(charge)
+        made: tuple[LedgerEvent, ...]
+        match charge:
+            case DebitDue():
+                assert entry.stream is not None
+                made = ledger.debit(
+                    message=entry.stream,
+                    reason=charge.reason,
+                    segments=charge.segments,
+                    price_micros=charge.price_micros,
+                    at=self.at,
+                )
+            case RefundDue():
+                assert entry.stream is not None
+                made = ledger.refund(
+                    message=entry.stream,
+                    debit=charge.debit,
+                    reason=charge.reason,
+                    segments=charge.segments,
+                    price_micros=charge.price_micros,
+                    at=self.at,
+                )
+            case OpenYear():
+                made = ledger.open(allowance=charge.allowance, at=self.at)
+            case CloseYear():
+                made = ledger.close(at=self.at)
+            case Acceptance():
+                raise TypeError("an acceptance is stamped with its message")
+            case _:
+                assert_never(charge)
+        for event in made:
+            ledger = self._append_posting(ledger, event, entry.context)
+
+    def _ledger_of(self, charge: Charge) -> Ledger:
+        if isinstance(charge, Acceptance):
+            return self._ledger(charge.contract.account, local_year(self.at))
+        return self._ledger(charge.account, charge.year)
+
+    def _ledger(self, account: str, year: int) -> Ledger:
+        return self.ledgers.get((account, year)) or Ledger(account=account, year=year)
+
+    def _append_posting(self, ledger: Ledger, event: LedgerEvent, context: Context) -> Ledger:
+        after = ledger.after_posting(event)
+        self.ledgers[ledger.account, ledger.year] = after
+        self.appended.append(
+            Recorded(stream=ledger.stream, version=after.version, at=self.at, context=context, event=event)
+        )
+        return after
+
+    def _append(self, stream: UUID | None, events: Sequence[Event], context: Context) -> None:
+        if not events:
+            return
+        assert stream is not None
+        version = self.versions.get(stream, 0)
+        for event in events:
+            version += 1
+            self.appended.append(
+                Recorded(stream=stream, version=version, at=self.at, context=context, event=event)
+            )
+        self.versions[stream] = version
+
+
+def stamp(entries: Sequence[Entry], snapshot: Snapshot) -> tuple[list[Outcome], list[Recorded]]:
+    """One outcome an entry, and all events to append, in order."""
+    work = Stamp(at=snapshot.at, versions=dict(snapshot.versions), ledgers=dict(snapshot.ledgers))
+    outcomes = [work.entry(entry) for entry in entries]
+    return outcomes, work.appended
+
+
+def streams_of(entries: Sequence[Entry]) -> set[UUID]:
+    """The streams whose versions the stamp needs."""
+    streams = {entry.stream for entry in entries if entry.stream is not None}
+    for entry in entries:
+        if isinstance(entry.charge, Acceptance):
+            streams.add(stream_id("contract", entry.charge.contract.account))
+    return streams
+
+
+def ledgers_of(entries: Sequence[Entry], at: datetime) -> set[tuple[str, int]]:
+    """The ledgers whose last posting the stamp needs."""
+    wanted: set[tuple[str, int]] = set()
+    for entry in entries:
+        charge = entry.charge
+        if isinstance(charge, Acceptance):
+            wanted.add((charge.contract.account, local_year(at)))
+        elif charge is not None:
+            wanted.add((charge.account, charge.year))
+    return wanted

@@ -1,0 +1,1 @@
+"""What smsledger knows: facts, rules and money, in the standard library only."""

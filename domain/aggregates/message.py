@@ -1,0 +1,294 @@
+"""One message from acceptance to its outcome: one outcome at a time, a contradiction is a revision."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from domain.events.ledger import DebitReason, RefundReason
+from domain.events.message import (
+    Accepted,
+    Cancelled,
+    Cause,
+    Charged,
+    Delivered,
+    Dimensions,
+    DoubtResolved,
+    Expired,
+    Failed,
+    MessageEvent,
+    ReceiptRecorded,
+    SubmissionInDoubt,
+    SubmissionRefused,
+    SubmissionStarted,
+    Submitted,
+    SubmittedPart,
+)
+from domain.receipts import Verdict, verdict
+from domain.values import Carrier, ChargeOn, Lane, Sealed
+
+MAX_ATTEMPTS = 5
+"""Submissions that a carrier refused for the moment (throttled, queue full) before the message fails."""
+
+
+class Status(StrEnum):
+    """Where a message stands."""
+
+    ACCEPTED = "accepted"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebitDue:
+    """The ledger has to owe a message again: a revision says it was delivered after all."""
+
+    account: str
+    year: int
+    reason: DebitReason
+    segments: int
+    price_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundDue:
+    """The ledger of `year` has to give the segments back that its posting `debit` took."""
+
+    account: str
+    year: int
+    debit: int
+    reason: RefundReason
+    segments: int
+    price_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What decides about a message's next step; its text and number are elsewhere, sealed."""
+
+    account: str
+    status: Status
+    lane: Lane
+    carrier: Carrier
+    template: str
+    segments: int
+    parts: int
+    charge_on: ChargeOn
+    accepted_at: datetime
+    expires_at: datetime
+    charged: Charged
+    sealed: Sealed
+    body_digest: str
+    attempt: int = 0
+    link: str = ""
+    taken: tuple[SubmittedPart, ...] = ()
+    reports: tuple[tuple[int, str], ...] = ()
+    """The latest status code of each part that has one."""
+    refunded: bool = False
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """By what its outcome is counted."""
+        return Dimensions(
+            account=self.account,
+            carrier=self.carrier,
+            template=self.template,
+            accepted_at=self.accepted_at,
+            segments=self.segments,
+        )
+
+    def start_submission(self, *, link: str, now: datetime) -> tuple[MessageEvent, ...]:
+        """Hand it to a carrier; it expires instead where its time is over. Nothing to do unless it waits."""
+        if self.status is not Status.ACCEPTED:
+            return ()
+        if now >= self.expires_at:
+            return (Expired(of=self.dimensions),)
+        return (SubmissionStarted(attempt=self.attempt + 1, link=link),)
+
+    def expire(self, *, now: datetime) -> tuple[MessageEvent, ...]:
+        """Give it up unsent where its validity is over."""
+        due = self.status is Status.ACCEPTED and now >= self.expires_at
+        return (Expired(of=self.dimensions),) if due else ()
+
+    def cancel(self, *, reason: str) -> tuple[MessageEvent, ...]:
+        """Take it back; nothing to do where a carrier may have it already."""
+        return (Cancelled(reason=reason, of=self.dimensions),) if self.status is Status.ACCEPTED else ()
+
+    def record_submitted(self, *, parts: tuple[SubmittedPart, ...]) -> tuple[MessageEvent, ...]:
+        """The carrier took every part; also the late answer to a submission in doubt."""
+        if self.status not in (Status.SUBMITTING, Status.IN_DOUBT):
+            return ()
+        return (Submitted(link=self.link, parts=parts),)
+
+    def record_refused(
+        self, *, code: str, retryable: bool, taken: tuple[SubmittedPart, ...] = ()
+    ) -> tuple[MessageEvent, ...]:
+        """The carrier refused. For the moment: it waits again. For good: it fails, refunded if none took it."""
+        if self.status is not Status.SUBMITTING:
+            return ()
+        again = retryable and not taken and self.attempt < MAX_ATTEMPTS
+        refused = SubmissionRefused(
+            link=self.link, code=code, retryable=again, attempt=self.attempt, taken=taken
+        )
+        if again:
+            return (refused,)
+        refunded = not taken or self.charge_on is ChargeOn.DELIVERED
+        return refused, Failed(cause=Cause.REFUSED, code=code, refunded=refunded, of=self.dimensions)
+
+    def record_in_doubt(
+        self, *, reason: str, taken: tuple[SubmittedPart, ...] = ()
+    ) -> tuple[MessageEvent, ...]:
+        """Sent and not answered."""
+        if self.status is not Status.SUBMITTING:
+            return ()
+        return (SubmissionInDoubt(link=self.link, reason=reason, taken=taken),)
+
+    def resolve_doubt(self, *, resend: bool, reason: str) -> tuple[MessageEvent, ...]:
+        """A person decides: send again, or give it up (refunded only where delivery is what is charged)."""
+        if self.status is not Status.IN_DOUBT:
+            return ()
+        resolved = DoubtResolved(resend=resend, reason=reason)
+        if resend:
+            return (resolved,)
+        refunded = self.charge_on is ChargeOn.DELIVERED
+        return resolved, Failed(cause=Cause.UNKNOWN, code="IN_DOUBT", refunded=refunded, of=self.dimensions)
+
+    def record_receipt(
+        self, *, part: int, carrier_id: str, status: str, error: str, carrier_time: str
+    ) -> tuple[MessageEvent, ...]:
+        """The carrier's report on a part; a repeated one is nothing to do, a contrary one revises the outcome."""
+        known = dict(self.reports)
+        if known.get(part) == status or not 1 <= part <= self.parts:
+            return ()
+        receipt = ReceiptRecorded(
+            part=part, carrier_id=carrier_id, status=status, error=error, carrier_time=carrier_time
+        )
+        if verdict(status) is Verdict.PENDING:
+            return (receipt,)
+        return (receipt, *self._outcome(known | {part: status}, code=status))
+
+    def _outcome(self, reports: dict[int, str], *, code: str) -> tuple[MessageEvent, ...]:
+        """The outcome that the reports on all parts say, where it is a new one."""
+        verdicts = [verdict(status) for status in reports.values()]
+        if Verdict.FAILED in verdicts:
+            if self.status is Status.FAILED:
+                return ()
+            failed_code = next(s for s in (code, *reports.values()) if verdict(s) is Verdict.FAILED)
+            return (
+                Failed(
+                    cause=Cause.RECEIPT,
+                    code=failed_code,
+                    refunded=self.charge_on is ChargeOn.DELIVERED,
+                    of=self.dimensions,
+                    revises="delivered" if self.status is Status.DELIVERED else "",
+                ),
+            )
+        if self.status is Status.DELIVERED or verdicts.count(Verdict.DELIVERED) < self.parts:
+            return ()
+        revises = "failed" if self.status is Status.FAILED else ""
+        return (Delivered(of=self.dimensions, revises=revises),)
+
+    def give_up_unreported(self) -> tuple[MessageEvent, ...]:
+        """No receipt came in time and the policy refunds; only where delivery is what is charged."""
+        waiting = self.status in (Status.SUBMITTED, Status.IN_DOUBT)
+        if not waiting or self.charge_on is not ChargeOn.DELIVERED:
+            return ()
+        return (Failed(cause=Cause.UNKNOWN, code="NO_RECEIPT", refunded=True, of=self.dimensions),)
+
+    def charge_due(self, events: tuple[MessageEvent, ...]) -> DebitDue | RefundDue | None:
+        """What the ledger has to post together with these events of this message."""
+        for event in events:
+            match event:
+                case Expired():
+                    return self._refund(RefundReason.EXPIRED)
+                case Cancelled():
+                    return self._refund(RefundReason.CANCELLED)
+                case Failed(refunded=True) if not self.refunded:
+                    return self._refund(_REASONS[event.cause])
+                case Delivered() if self.refunded:
+                    return DebitDue(
+                        account=self.account,
+                        year=self.charged.year,
+                        reason=DebitReason.REVISED,
+                        segments=self.segments,
+                        price_micros=self.charged.price_micros,
+                    )
+                case _:
+                    pass
+        return None
+
+    def _refund(self, reason: RefundReason) -> RefundDue:
+        return RefundDue(
+            account=self.account,
+            year=self.charged.year,
+            debit=self.charged.posting,
+            reason=reason,
+            segments=self.segments,
+            price_micros=self.charged.price_micros,
+        )
+
+
+_REASONS = {
+    Cause.REFUSED: RefundReason.REFUSED,
+    Cause.RECEIPT: RefundReason.FAILED,
+    Cause.UNKNOWN: RefundReason.UNKNOWN,
+}
+
+
+def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
+    """The message after one more fact."""
+    if isinstance(event, Accepted):
+        return _accepted(event, at)
+    if state is None:
+        raise ValueError("a message begins with message.accepted")
+    match event:
+        case SubmissionStarted():
+            return replace(state, status=Status.SUBMITTING, attempt=event.attempt, link=event.link)
+        case Submitted():
+            return replace(state, status=_unless_final(state, Status.SUBMITTED), taken=event.parts)
+        case SubmissionRefused():
+            return replace(state, status=Status.ACCEPTED, taken=event.taken)
+        case SubmissionInDoubt():
+            return replace(state, status=Status.IN_DOUBT, taken=event.taken)
+        case DoubtResolved():
+            return replace(state, status=Status.ACCEPTED if event.resend else state.status)
+        case ReceiptRecorded():
+            reports = dict(state.reports) | {event.part: event.status}
+            return replace(state, reports=tuple(reports.items()))
+        case Delivered():
+            return replace(state, status=Status.DELIVERED, refunded=False)
+        case Failed():
+            return replace(state, status=Status.FAILED, refunded=event.refunded)
+        case Expired():
+            return replace(state, status=Status.EXPIRED, refunded=True)
+        case Cancelled():
+            return replace(state, status=Status.CANCELLED, refunded=True)
+        case _:
+            assert_never(event)
+
+
+def _unless_final(state: Message, status: Status) -> Status:
+    return state.status if state.status in (Status.DELIVERED, Status.FAILED) else status
+
+
+def _accepted(event: Accepted, at: datetime) -> Message:
+    return Message(
+        account=event.account,
+        status=Status.ACCEPTED,
+        lane=event.lane,
+        carrier=event.carrier,
+        template=event.template,
+        segments=event.segments,
+        parts=event.parts,
+        charge_on=event.charge_on,
+        accepted_at=at,
+        expires_at=event.expires_at,
+        charged=event.charged,
+        sealed=event.sealed,
+        body_digest=event.body_digest,
+    )

@@ -1,0 +1,58 @@
+"""The registry of all facts: a topic and its stored form never change."""
+
+from domain.events import access, batch, contract, ledger, link, message, signature, template, vault
+
+Event = (
+    access.AccessEvent
+    | batch.BatchEvent
+    | contract.ContractEvent
+    | ledger.LedgerEvent
+    | link.LinkEvent
+    | message.MessageEvent
+    | signature.SignatureEvent
+    | template.TemplateEvent
+    | vault.VaultEvent
+)
+
+TOPICS: dict[str, type[Event]] = {
+    kind.TOPIC: kind
+    for kind in (
+        access.KeyIssued,
+        access.KeyRevoked,
+        access.HistoryLookedUp,
+        batch.ChunkAccepted,
+        contract.Signed,
+        contract.WentLive,
+        contract.Suspended,
+        contract.Resumed,
+        contract.Ended,
+        ledger.Opened,
+        ledger.Debited,
+        ledger.Refunded,
+        ledger.Closed,
+        link.Configured,
+        link.Enabled,
+        link.Disabled,
+        link.Connected,
+        link.Lost,
+        message.Accepted,
+        message.SubmissionStarted,
+        message.Submitted,
+        message.SubmissionRefused,
+        message.SubmissionInDoubt,
+        message.DoubtResolved,
+        message.ReceiptRecorded,
+        message.Delivered,
+        message.Failed,
+        message.Expired,
+        message.Cancelled,
+        signature.Drafted,
+        signature.Approved,
+        signature.Retired,
+        template.Drafted,
+        template.Approved,
+        template.Retired,
+        vault.DayKeyCreated,
+        vault.DayKeyDestroyed,
+    )
+}

@@ -1,0 +1,61 @@
+"""Configured connections to carriers: configuration and state changes are facts too."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from domain.values import Carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """How a link is reached and which carriers' numbers it takes; the password is sealed."""
+
+    TOPIC: ClassVar = "link.configured"
+    name: str
+    protocol: str
+    host: str
+    port: int
+    system_id: str
+    sealed_password: str
+    source_address: str
+    carriers: tuple[Carrier, ...]
+    window: int
+    rate_per_second: int
+    """0 is no limit."""
+    response_timeout_seconds: int
+    id_format: str = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enabled:
+    """Messages are routed to it."""
+
+    TOPIC: ClassVar = "link.enabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """No message is routed to it any more."""
+
+    TOPIC: ClassVar = "link.disabled"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The carrier accepted the bind."""
+
+    TOPIC: ClassVar = "link.connected"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The connection is gone."""
+
+    TOPIC: ClassVar = "link.lost"
+    name: str
+    reason: str
+
+
+LinkEvent = Configured | Enabled | Disabled | Connected | Lost

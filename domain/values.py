@@ -1,0 +1,100 @@
+"""Value types that every noun shares: ids, money, time in Shanghai and the reference to sealed data."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+"""The calendar of every contract: days and years begin here, whatever the zone of machine or client."""
+
+MICROS_PER_YUAN = 1_000_000
+NAMESPACE = UUID("6d1f5c1e-3c0b-5b1e-9a53-5f0a7d0c2b11")
+"""Root of all deterministic stream ids; changing it would lose every stream."""
+
+
+class Carrier(StrEnum):
+    """The operator a number belongs to by its prefix."""
+
+    MOBILE = "mobile"
+    UNICOM = "unicom"
+    TELECOM = "telecom"
+    BROADNET = "broadnet"
+
+
+class Lane(StrEnum):
+    """Which queue a message waits in: a one-time password never waits behind a batch."""
+
+    REALTIME = "realtime"
+    BATCH = "batch"
+
+
+class Category(StrEnum):
+    """What a text is for; it decides the lane and the default validity."""
+
+    OTP = "otp"
+    NOTICE = "notice"
+    MARKETING = "marketing"
+
+
+class ChargeOn(StrEnum):
+    """When a segment is owed: on acceptance for a carrier, or only when the receipt says delivered."""
+
+    SUBMITTED = "submitted"
+    DELIVERED = "delivered"
+
+
+class Counting(StrEnum):
+    """How segments are counted: every character as one (70/67), or GSM-7 texts at 160/153."""
+
+    UCS2_FOR_ALL = "70/67"
+    GSM7_WHERE_POSSIBLE = "160/153"
+
+
+class UnknownPolicy(StrEnum):
+    """What a message is that got no receipt in 72 hours, where the contract charges on delivery."""
+
+    CHARGED = "charged"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """Where the phone number and the text of a message are, and the digest that proves they are the same."""
+
+    day: date
+    digest: str
+    """SHA-256 of the ciphertext, 64 hexadecimal digits."""
+
+
+def stream_id(noun: str, *names: str | int) -> UUID:
+    """The id of the stream of a noun: deterministic, so that it is found without an index."""
+    return uuid5(NAMESPACE, "\x1f".join((noun, *map(str, names))))
+
+
+def message_id(account: str, key: str) -> UUID:
+    """The id of a message: the account's idempotency key decides it, for ever."""
+    return stream_id("message", account, key)
+
+
+def local_day(moment: datetime) -> date:
+    """The calendar day in Shanghai of an aware moment."""
+    return moment.astimezone(SHANGHAI).date()
+
+
+def local_year(moment: datetime) -> int:
+    """The calendar year in Shanghai of an aware moment: the ledger it is debited to."""
+    return moment.astimezone(SHANGHAI).year
+
+
+def year_start(year: int) -> datetime:
+    """The first moment of a calendar year in Shanghai."""
+    return datetime(year, 1, 1, tzinfo=SHANGHAI)
+
+
+def yuan(micros: int) -> str:
+    """Micro-yuan as a decimal string in yuan, exact: 38000 is "0.038"."""
+    whole, rest = divmod(abs(micros), MICROS_PER_YUAN)
+    digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if micros < 0 else ''}{whole}.{digits}"

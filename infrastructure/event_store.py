@@ -1,0 +1,165 @@
+"""The store as the use cases see it: async reads on a few threads, writes by group commit."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresDatastore
+from psycopg.sql import SQL, Composed, Identifier
+
+from application.ports import Entry, HeldMatch, HeldReceipt, Outcome
+from domain.recorded import Recorded
+from domain.values import stream_id
+from infrastructure.group_commit import GroupCommit
+from infrastructure.mapper import decode
+from infrastructure.recorder import LedgerRecorder
+
+Answer = TypeVar("Answer")
+_EVENT = "originator_id, originator_version, topic, state, notification_id"
+
+
+class EventStore:
+    """Implements the port `application.ports.Store` on PostgreSQL."""
+
+    def __init__(self, datastore: PostgresDatastore, *, most_entries: int, most_waiting: int) -> None:
+        self.datastore = datastore
+        self.recorder = LedgerRecorder(datastore)
+        self._group = GroupCommit(self.recorder.commit, most_entries=most_entries, most_waiting=most_waiting)
+        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
+        self._queries = _queries(datastore.schema)
+
+    async def load(self, streams: Sequence[UUID]) -> Mapping[UUID, Sequence[Recorded]]:
+        """Histories by stream, oldest first."""
+        rows = await self._read("load", (list(streams),))
+        histories: dict[UUID, list[Recorded]] = defaultdict(list)
+        for row in rows:
+            histories[row[0]].append(_recorded(row))
+        return histories
+
+    async def last_posting(self, account: str, year: int) -> Recorded | None:
+        """The newest posting of a ledger."""
+        rows = await self._read("last", (stream_id("ledger", account, year),))
+        return _recorded(rows[0]) if rows else None
+
+    async def postings(self, account: str, year: int, *, after: int, limit: int) -> Sequence[Recorded]:
+        """Postings after a version, oldest first."""
+        rows = await self._read("page", (stream_id("ledger", account, year), after, limit))
+        return [_recorded(row) for row in rows]
+
+    async def founded(self, topic: str) -> Sequence[Recorded]:
+        """Founding events of a noun, oldest first; served by the partial index of migration 0001."""
+        return [_recorded(row) for row in await self._read("founded", (topic,))]
+
+    async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+        """Group commit."""
+        return await self._group.commit(entries)
+
+    async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
+        """Ciphertexts by message."""
+        days, ids = [day for day, _ in refs], [message for _, message in refs]
+        return dict(await self._read("sealed", (days, ids)))
+
+    async def find_by_phone(
+        self, account: str, indexes: Mapping[date, bytes], *, limit: int
+    ) -> Sequence[tuple[date, UUID]]:
+        """Messages to a number by its blind indexes."""
+        return await self._read("phone", (list(indexes), list(indexes.values()), account, limit))
+
+    async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
+        """Message and part by carrier id; the newest where an id recurs."""
+        rows = await self._read("parts", (link, list(carrier_ids)))
+        return {carrier_id: (message, part) for carrier_id, message, part in rows}
+
+    async def held_matches(self, *, limit: int) -> Sequence[HeldMatch]:
+        """Held receipts that can be matched by now."""
+        return [
+            HeldMatch(id=row[0], receipt=_held(row[1:7]), message=row[7], part=row[8])
+            for row in await self._read("held_matches", (limit,))
+        ]
+
+    async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
+        """Held receipts without a message, newest first."""
+        return [(row[0], _held(row[1:7])) for row in await self._read("held", (limit,))]
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        moment: datetime = (await self._read("now", ()))[0][0]
+        return moment
+
+    @property
+    def waiting(self) -> int:
+        """Entries waiting for the log in this process."""
+        return self._group.waiting
+
+    async def in_thread(self, work: Callable[[], Answer]) -> Answer:
+        """Run blocking work on the store's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _read(self, name: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        query = self._queries[name]
+        return await self.in_thread(lambda: self.recorder.rows(query, parameters))
+
+    def close(self) -> None:
+        """Write what waits and let the connections go."""
+        self._group.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.datastore.close()
+
+
+def _recorded(row: Sequence[Any]) -> Recorded:
+    return decode(StoredEvent(row[0], row[1], row[2], bytes(row[3])), position=row[4])
+
+
+def _held(row: Sequence[Any]) -> HeldReceipt:
+    link, carrier_id, status, error, carrier_time, phone_index = row
+    return HeldReceipt(
+        link=link,
+        carrier_id=carrier_id,
+        status=status,
+        error=error,
+        carrier_time=carrier_time,
+        phone_index=bytes(phone_index),
+    )
+
+
+_HELD = "h.id, h.link, h.carrier_id, h.status, h.error, h.carrier_time, h.phone_index"
+_FOUNDING = (
+    "access.key_issued",
+    "contract.signed",
+    "link.configured",
+    "signature.drafted",
+    "template.drafted",
+    "vault.day_key_created",
+)
+
+
+def _queries(schema: str) -> dict[str, Composed]:
+    founding = ", ".join(f"'{topic}'" for topic in _FOUNDING)
+    texts = {
+        "load": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = ANY(%s)"
+        " ORDER BY originator_id, originator_version",
+        "last": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
+        " ORDER BY originator_version DESC LIMIT 1",
+        "page": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
+        " AND originator_version > %s ORDER BY originator_version LIMIT %s",
+        "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding})"
+        " ORDER BY notification_id",
+        "sealed": "SELECT s.message_id, s.ciphertext FROM unnest(%s::date[], %s::uuid[]) AS w(day, id)"
+        " JOIN {0}.sealed_messages s ON s.day = w.day AND s.message_id = w.id",
+        "phone": "SELECT s.day, s.message_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"
+        " JOIN {0}.sealed_messages s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
+        " ORDER BY s.day DESC LIMIT %s",
+        "parts": "SELECT carrier_id, message_id, part FROM {0}.carrier_parts"
+        " WHERE link = %s AND carrier_id = ANY(%s) ORDER BY at",
+        "held_matches": f"SELECT DISTINCT ON (h.id) {_HELD}, p.message_id, p.part FROM {{0}}.held_receipts h"
+        " JOIN {0}.carrier_parts p ON p.link = h.link AND p.carrier_id = h.carrier_id"
+        " ORDER BY h.id, p.at DESC LIMIT %s",
+        "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h ORDER BY h.id DESC LIMIT %s",
+        "now": "SELECT clock_timestamp()",
+    }
+    return {name: SQL(text).format(Identifier(schema)) for name, text in texts.items()}

@@ -1,0 +1,29 @@
+"""Runs the migrations of the schema: once at a time, forward only, before any process starts."""
+
+from pathlib import Path
+
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from alembic import command
+
+FOLDER = Path(__file__).resolve().parent.parent / "alembic"
+
+
+def upgrade(database_url: str, *, schema: str = "smsledger") -> None:
+    """Bring a database up to the newest version; concurrent callers wait for each other."""
+    url = database_url.replace("postgres://", "postgresql://", 1).replace(
+        "postgresql://", "postgresql+psycopg://", 1
+    )
+    engine = create_engine(url, poolclass=NullPool)
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtext('smsledger.migrations'))"))
+        connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+        connection.commit()
+        config.attributes.update(connection=connection, schema=schema)
+        command.upgrade(config, "head")
+        connection.commit()
+    engine.dispose()
