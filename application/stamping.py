@@ -38,6 +38,11 @@ class Stamp:
     versions: dict[UUID, int]
     ledgers: dict[tuple[str, int], Ledger]
     appended: list[Recorded] = field(default_factory=list)
+    year: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The year is decided once for the whole group."""
+        self.year = local_year(self.at)
 
     def entry(self, entry: Entry) -> Outcome:
         """The outcome of one entry; only a committed one leaves anything behind."""
@@ -87,8 +92,7 @@ class Stamp:
 
     def _open_ledger(self, account: str, allowance: int, context: Context) -> Ledger:
         """The ledger of the moment's year; a new year opens by itself with its first debit."""
-        year = local_year(self.at)
-        ledger = self._ledger(account, year)
+        ledger = self._ledger(account, self.year)
         for event in ledger.open(allowance=allowance, at=self.at):
             ledger = self._append_posting(ledger, event, context)
         return ledger
@@ -129,7 +133,7 @@ class Stamp:
 
     def _ledger_of(self, charge: Charge) -> Ledger:
         if isinstance(charge, Acceptance):
-            return self._ledger(charge.contract.account, local_year(self.at))
+            return self._ledger(charge.contract.account, self.year)
         return self._ledger(charge.account, charge.year)
 
     def _ledger(self, account: str, year: int) -> Ledger:
@@ -175,10 +179,11 @@ def streams_of(entries: Sequence[Entry]) -> set[UUID]:
 def ledgers_of(entries: Sequence[Entry], at: datetime) -> set[tuple[str, int]]:
     """The ledgers whose last posting the stamp needs."""
     wanted: set[tuple[str, int]] = set()
+    year = local_year(at)
     for entry in entries:
         charge = entry.charge
         if isinstance(charge, Acceptance):
-            wanted.add((charge.contract.account, local_year(at)))
+            wanted.add((charge.contract.account, year))
         elif charge is not None:
             wanted.add((charge.account, charge.year))
     return wanted

@@ -133,7 +133,13 @@ class Message:
             return ()
         again = retryable and not taken and self.attempt < MAX_ATTEMPTS
         refused = SubmissionRefused(
-            link=self.link, code=code, retryable=again, attempt=self.attempt, taken=taken
+            link=self.link,
+            carrier=self.carrier,
+            lane=self.lane,
+            code=code,
+            retryable=again,
+            attempt=self.attempt,
+            taken=taken,
         )
         if again:
             return (refused,)
@@ -152,7 +158,7 @@ class Message:
         """A person decides: send again, or give it up (refunded only where delivery is what is charged)."""
         if self.status is not Status.IN_DOUBT:
             return ()
-        resolved = DoubtResolved(resend=resend, reason=reason)
+        resolved = DoubtResolved(carrier=self.carrier, lane=self.lane, resend=resend, reason=reason)
         if resend:
             return (resolved,)
         refunded = self.charge_on is ChargeOn.DELIVERED

@@ -98,6 +98,8 @@ class SubmissionRefused:
 
     TOPIC: ClassVar = "message.submission_refused"
     link: str
+    carrier: Carrier
+    lane: Lane
     code: str
     retryable: bool
     attempt: int
@@ -119,6 +121,8 @@ class DoubtResolved:
     """A person decided about a submission in doubt: send it again, or give it up."""
 
     TOPIC: ClassVar = "message.doubt_resolved"
+    carrier: Carrier
+    lane: Lane
     resend: bool
     reason: str
 

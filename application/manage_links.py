@@ -1,0 +1,54 @@
+"""Links: configure, enable, disable."""
+
+import re
+from collections.abc import Callable
+
+from application.platform import change
+from application.ports import Store
+from domain.aggregates import link
+from domain.aggregates.link import Link
+from domain.errors import BadInput, NotFound
+from domain.events import Event
+from domain.events.link import Configured, LinkEvent
+from domain.recorded import Context
+from domain.values import stream_id
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+
+
+async def configure_link(store: Store, *, configured: Configured, context: Context) -> tuple[Event, ...]:
+    """Make a link, or change how it is reached; a new one is enabled. Refuses link_name, link_invalid."""
+    if not _NAME.fullmatch(configured.name):
+        raise BadInput(
+            "link_name", "A link's name is 1 to 32 small letters, digits and dashes.", field="name"
+        )
+    if not configured.carriers or not 1 <= configured.window <= 5_000 or not 1 <= configured.port <= 65_535:
+        raise BadInput("link_invalid", "A link needs carriers, a window of 1 to 5000 and a port.")
+
+    def decide(state: Link | None) -> tuple[LinkEvent, ...]:
+        if state is None:
+            return (configured, *Link(configured=configured).enable())
+        return state.configure(configured)
+
+    return await change(store, stream_id("link", configured.name), link.evolve, decide, context)
+
+
+async def enable_link(store: Store, *, name: str, context: Context) -> tuple[Event, ...]:
+    """Route messages to it. Refuses not_found."""
+    return await _change(store, name, lambda state: state.enable(), context)
+
+
+async def disable_link(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
+    """Route no more messages to it. Refuses not_found."""
+    return await _change(store, name, lambda state: state.disable(reason=reason), context)
+
+
+async def _change(
+    store: Store, name: str, command: Callable[[Link], tuple[LinkEvent, ...]], context: Context
+) -> tuple[Event, ...]:
+    def decide(state: Link | None) -> tuple[LinkEvent, ...]:
+        if state is None:
+            raise NotFound("not_found", f"There is no link {name}.", field="name")
+        return command(state)
+
+    return await change(store, stream_id("link", name), link.evolve, decide, context)

@@ -1,0 +1,52 @@
+"""Links: where a carrier is reached and whether messages are routed there."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from domain.events.link import Configured, Connected, Disabled, Enabled, LinkEvent, Lost
+from domain.values import Carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link as it stands."""
+
+    configured: Configured
+    enabled: bool = False
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        return self.configured.name
+
+    def serves(self, carrier: Carrier) -> bool:
+        """Whether messages to this carrier's numbers may take it now."""
+        return self.enabled and carrier in self.configured.carriers
+
+    def configure(self, configured: Configured) -> tuple[LinkEvent, ...]:
+        """Change how it is reached; nothing to do where nothing changes."""
+        return () if configured == self.configured else (configured,)
+
+    def enable(self) -> tuple[LinkEvent, ...]:
+        """Route messages to it."""
+        return () if self.enabled else (Enabled(),)
+
+    def disable(self, *, reason: str) -> tuple[LinkEvent, ...]:
+        """Route no message to it any more."""
+        return (Disabled(reason=reason),) if self.enabled else ()
+
+
+def evolve(state: Link | None, event: LinkEvent, at: datetime) -> Link | None:  # noqa: ARG001
+    """The link after one more fact; being connected or lost decides nothing."""
+    match event:
+        case Configured():
+            return replace(state, configured=event) if state else Link(configured=event)
+        case Enabled():
+            return replace(state, enabled=True) if state else None
+        case Disabled():
+            return replace(state, enabled=False) if state else None
+        case Connected() | Lost():
+            return state
+        case _:
+            assert_never(event)
