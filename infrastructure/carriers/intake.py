@@ -1,0 +1,94 @@
+"""Receipts and replies on their way from a carrier into our books: stored first, acknowledged after."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from infrastructure.carriers.connection import Connection
+from infrastructure.carriers.dialect import Delivery
+from infrastructure.carriers.traffic import Receipt, Reply
+
+__all__ = ["Intake", "StoreReceipts", "StoreReplies"]
+
+StoreReceipts = Callable[[Sequence[Receipt]], Awaitable[None]]
+StoreReplies = Callable[[Sequence[Reply]], Awaitable[None]]
+
+_LARGEST_BATCH = 1_000
+_Item = TypeVar("_Item")
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Collects what arrives while a batch is being stored, and stores it as the next batch.
+
+    When more than `limit` wait, `on_full(True)` is called, and `on_full(False)` when half of them are left.
+    Where `store_receipts` or `store_replies` raises, the carrier is asked to send the batch again.
+    """
+
+    def __init__(
+        self,
+        *,
+        store_receipts: StoreReceipts,
+        store_replies: StoreReplies | None,
+        limit: int,
+        on_full: Callable[[bool], None],
+    ) -> None:
+        self._store_receipts = store_receipts
+        self._store_replies = store_replies
+        self._limit = limit
+        self._on_full = on_full
+        self._full = False
+        self._waiting: deque[tuple[Connection, Delivery]] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, connection: Connection, delivery: Delivery) -> None:
+        self._waiting.append((connection, delivery))
+        self._arrived.set()
+        self._idle.clear()
+        if len(self._waiting) > self._limit and not self._full:
+            self._full = True
+            self._on_full(True)
+
+    async def drained(self) -> None:
+        """Return when nothing waits to be stored."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Store batch after batch until cancelled; what is then not stored is not acknowledged either."""
+        while True:
+            await self._arrived.wait()
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _LARGEST_BATCH))]
+            self._make_room()
+            receipts = [each.content for _, each in batch if isinstance(each.content, Receipt)]
+            replies = [each.content for _, each in batch if isinstance(each.content, Reply)]
+            stored = {
+                Receipt: await _stored(receipts, self._store_receipts),
+                Reply: await _stored(replies, self._store_replies),
+            }
+            for connection, delivery in batch:
+                connection.answer_delivery(delivery, stored=stored[type(delivery.content)])
+            if not self._waiting:
+                self._arrived.clear()
+                self._idle.set()
+
+    def _make_room(self) -> None:
+        if self._full and len(self._waiting) <= self._limit // 2:
+            self._full = False
+            self._on_full(False)
+
+
+async def _stored(items: list[_Item], store: Callable[[Sequence[_Item]], Awaitable[None]] | None) -> bool:
+    """Without a `store` the items are let go: nobody asked for them."""
+    if not items or store is None:
+        return True
+    try:
+        await store(items)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the carrier must send them again
+        _log.warning("%d deliveries of a carrier were not stored: %s", len(items), type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,330 @@
+"""A link: keeps one connection to a carrier alive, hands parts over and brings answers and receipts back."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from infrastructure.carriers.connection import Connection
+from infrastructure.carriers.dialect import Dialect
+from infrastructure.carriers.framing import ProtocolError
+from infrastructure.carriers.intake import Intake, StoreReceipts, StoreReplies
+from infrastructure.carriers.session import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    Delivered,
+    Event,
+    Limits,
+    Session,
+)
+from infrastructure.carriers.smpp_dialect import SmppDialect
+from infrastructure.carriers.token_bucket import TokenBucket
+from infrastructure.carriers.traffic import (
+    Answer,
+    InDoubt,
+    Key,
+    LinkPhase,
+    LinkSettings,
+    LinkState,
+    NotSent,
+    Part,
+    Refused,
+)
+
+__all__ = ["CarrierLink", "LinkClosedError"]
+
+_DIALECTS: dict[str, Callable[[LinkSettings], Dialect]] = {"smpp34": SmppDialect}
+
+_log = logging.getLogger(__name__)
+
+
+class LinkClosedError(Exception):
+    """Nothing can be submitted any more: `close` was called or `run` has ended."""
+
+
+class _Handed:
+    """A part that the caller waits for; compared by identity, so that it can be the session's token."""
+
+    __slots__ = ("future", "key", "part")
+
+    def __init__(self, part: Part, key: Key, future: asyncio.Future[Answer]) -> None:
+        self.part = part
+        self.key = key
+        self.future = future
+
+
+class CarrierLink:
+    """Run `run` as a task; `submit` parts as long as `capacity()` is above 0, `await ready()` when it is not.
+
+    `store_receipts` and `store_replies` get batches; only when they return is the carrier told that we
+    have them, and when they raise the carrier sends them again. `on_late_answer` gets the key and the
+    answer of a part that was in doubt for want of this answer. `clock` gives seconds that only go forward,
+    `random` a number from 0 to 1 for the jitter. Everything runs in one event loop and one thread.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        *,
+        store_receipts: StoreReceipts,
+        on_state: Callable[[LinkState], None],
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        store_replies: StoreReplies | None = None,
+        on_late_answer: Callable[[Key, Answer], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._dialect = _DIALECTS[settings.protocol](settings)
+        self._on_state = on_state
+        self._clock = clock
+        self._random = random
+        self._on_late_answer = on_late_answer
+        self._bucket = TokenBucket(settings.rate_per_second, now=clock())
+        self._intake = Intake(
+            store_receipts=store_receipts,
+            store_replies=store_replies,
+            limit=settings.waiting_receipts_limit,
+            on_full=self._hold_reading,
+        )
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Timeout | None = None
+        self._queue: deque[_Handed] = deque()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._token_timer: asyncio.TimerHandle | None = None
+        self._closing = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._something_happened = asyncio.Event()
+        self._running = False
+        self._backoff = 0.0
+        self._refusal: BindRefused | None = None
+        self._bound_at: float | None = None
+
+    # What the caller uses.
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the connection is lost, until `close` is called."""
+        self._running = True
+        intake = asyncio.create_task(self._intake.run())
+        try:
+            while not self._closing.is_set():
+                await self._connect_and_serve()
+                await self._sleep(self._next_delay())
+        finally:
+            self._closing.set()
+            if self._connection is not None:
+                self._connection.give_up("link stopped")
+            intake.cancel()
+            self._wake_all()
+            self._say(LinkPhase.CLOSED)
+            self._ended.set()
+
+    def submit(self, part: Part, *, key: Key = None) -> asyncio.Future[Answer]:
+        """Hand one part over; the future never raises, it always becomes an Answer.
+
+        Beyond `capacity()` the part waits in a queue; it becomes NotSent if the connection goes first.
+        """
+        handed = _Handed(part, key, asyncio.get_running_loop().create_future())
+        if self._connection is None or not self._connection.bound or self._closing.is_set():
+            handed.future.set_result(NotSent("not bound"))
+        elif self._queue or self.capacity() <= 0:
+            self._queue.append(handed)
+            self._wake()
+        else:
+            self._send(self._connection, handed)
+        return handed.future
+
+    def capacity(self) -> int:
+        """Return how many parts can be submitted now: places in the window, and tokens; 0 when not bound."""
+        if self._connection is None or self._closing.is_set():
+            return 0
+        free = self._connection.free
+        if free > 0:
+            free = min(free, self._bucket.available(self._clock()))
+        return max(free - len(self._queue), 0)
+
+    async def ready(self) -> None:
+        """Return when `capacity()` is above 0; raises LinkClosedError when it never will be."""
+        while self.capacity() <= 0:
+            if self._closing.is_set():
+                raise LinkClosedError(self._settings.name)
+            await self._change()
+
+    async def close(self) -> None:
+        """Let the window and the receipts finish (for a bounded time), take leave, and end `run`."""
+        self._closing.set()
+        self._wake_all()
+        self._drop_queue("link closed")
+        if self._connecting is not None:
+            self._connecting.reschedule(asyncio.get_running_loop().time())
+        if self._connection is not None:
+            await self._leave(self._connection)
+        if self._running:
+            await self._ended.wait()
+
+    # Connecting.
+
+    async def _connect_and_serve(self) -> None:
+        self._say(LinkPhase.CONNECTING)
+        self._refusal = self._bound_at = None
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_seconds) as self._connecting:
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    self._new_connection, self._settings.host, self._settings.port
+                )
+        except (OSError, TimeoutError) as error:
+            self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
+            return
+        finally:
+            self._connecting = None
+        self._connection = connection
+        await asyncio.wait([connection.closed])
+        self._connection = None
+        if not self._closing.is_set():
+            refused = self._refusal is not None
+            self._say(LinkPhase.REFUSED if refused else LinkPhase.LOST, connection.closed.result())
+
+    def _new_connection(self) -> Connection:
+        settings = self._settings
+        limits = Limits(
+            window=settings.window,
+            response_seconds=settings.response_timeout_seconds,
+            keep_alive_seconds=settings.keep_alive_seconds,
+            keep_alive_limit=settings.keep_alive_limit,
+        )
+        return Connection(
+            Session(self._dialect, limits),
+            clock=self._clock,
+            tick_seconds=min(settings.response_timeout_seconds, settings.keep_alive_seconds) / 4,
+            on_events=self._happened,
+            on_writable=self._wake,
+        )
+
+    def _next_delay(self) -> float:
+        """Return the seconds to wait before the next attempt, doubled as long as no bind holds, with jitter.
+
+        A connection that held longer than the pause before it begins anew. Refused credentials are not
+        tried again soon: carriers block an address that does.
+        """
+        settings = self._settings
+        if self._refusal is not None and self._refusal.bad_credentials:
+            return settings.credentials_retry_seconds
+        held = 0.0 if self._bound_at is None else self._clock() - self._bound_at
+        base = 0.0 if held > self._backoff else self._backoff * 2
+        self._backoff = min(max(base, settings.reconnect_min_seconds), settings.reconnect_max_seconds)
+        return self._backoff * (0.5 + self._random() / 2)
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    async def _leave(self, connection: Connection) -> None:
+        if connection.bound:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.close_timeout_seconds):
+                    while connection.pending:
+                        self._something_happened.clear()
+                        await self._something_happened.wait()
+                    await self._intake.drained()
+                    connection.unbind()
+                    await asyncio.wait([connection.closed])
+        connection.give_up("link closed")
+
+    def _say(self, phase: LinkPhase, reason: str = "") -> None:
+        _log.info("link %s: %s %s", self._settings.name, phase, reason)
+        self._on_state(LinkState(phase, reason))
+
+    def _hold_reading(self, hold: bool) -> None:
+        if self._connection is not None and hold:
+            self._connection.hold_reading()
+        elif self._connection is not None:
+            self._connection.resume_reading()
+
+    # Handing over.
+
+    def _send(self, connection: Connection, handed: _Handed) -> None:
+        try:
+            connection.submit(handed.part, handed)
+        except ProtocolError:
+            self._resolve(handed, Refused("local:unfit"))
+        else:
+            self._bucket.take(self._clock())
+
+    def _pump(self) -> None:
+        """Send what waits in the queue, as far as window and tokens allow."""
+        while self._queue and (connection := self._connection) is not None:
+            if connection.free <= 0 or self._bucket.available(self._clock()) <= 0:
+                return
+            self._send(connection, self._queue.popleft())
+
+    def _drop_queue(self, reason: str) -> None:
+        while self._queue:
+            self._resolve(self._queue.popleft(), NotSent(reason))
+
+    def _resolve(self, handed: _Handed, answer: Answer) -> None:
+        """A caller who no longer waits gets a real answer as a late one."""
+        if not handed.future.done():
+            handed.future.set_result(answer)
+        elif self._on_late_answer is not None and not isinstance(answer, NotSent | InDoubt):
+            self._on_late_answer(handed.key, answer)
+
+    # What happens on the connection.
+
+    def _happened(self, connection: Connection, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Answered():
+                    self._answered(event)
+                case Delivered():
+                    self._intake.put(connection, event.delivery)
+                case Bound():
+                    self._bound_at = self._clock()
+                    self._say(LinkPhase.BOUND)
+                case BindRefused():
+                    self._refusal = event
+                case Closed():
+                    self._drop_queue(event.reason)
+        self._something_happened.set()
+        self._wake()
+
+    def _answered(self, event: Answered) -> None:
+        if isinstance(event.answer, Refused) and event.answer.throttled:
+            self._bucket.throttled(self._clock())
+        self._resolve(cast("_Handed", event.token), event.answer)
+
+    # Waiting for capacity.
+
+    async def _change(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        self._wake()
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        """Something changed: send what is queued, and let those who wait look again."""
+        self._pump()
+        if self._waiters and (self.capacity() > 0 or self._closing.is_set()):
+            self._wake_all()
+        elif self._waiters or self._queue:
+            self._wake_when_a_token_is_there()
+
+    def _wake_all(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _wake_when_a_token_is_there(self) -> None:
+        starved = self._connection is not None and self._connection.free > 0
+        if starved and self._token_timer is None:
+            seconds = self._bucket.wait(self._clock())
+            self._token_timer = asyncio.get_running_loop().call_later(seconds, self._token_came)
+
+    def _token_came(self) -> None:
+        self._token_timer = None
+        self._wake()

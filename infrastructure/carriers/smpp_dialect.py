@@ -1,0 +1,230 @@
+"""SMPP 3.4 as the session engine sees it: what to say, and what a heard PDU means."""
+
+from smpplib import consts
+
+from infrastructure.carriers import smpp
+from infrastructure.carriers.dialect import (
+    BindAnswered,
+    Delivery,
+    Heard,
+    KeepAliveAsked,
+    Noise,
+    Rejected,
+    SubmitAnswered,
+    UnbindAnswered,
+    UnbindAsked,
+)
+from infrastructure.carriers.framing import Framer, ProtocolError
+from infrastructure.carriers.receipt_text import carrier_time, read_receipt_text
+from infrastructure.carriers.smpp_pdus import (
+    Bind,
+    BindResp,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    EnquireLink,
+    EnquireLinkResp,
+    GenericNack,
+    Pdu,
+    QuerySm,
+    SubmitSm,
+    SubmitSmResp,
+    Unbind,
+    UnbindResp,
+)
+from infrastructure.carriers.traffic import (
+    Answer,
+    IdFormat,
+    LinkSettings,
+    Part,
+    Receipt,
+    Refused,
+    Reply,
+    Taken,
+)
+
+_THROTTLED = frozenset({consts.SMPP_ESME_RTHROTTLED, consts.SMPP_ESME_RMSGQFUL})
+_RETRYABLE = _THROTTLED | {consts.SMPP_ESME_RSYSERR, consts.SMPP_ESME_RX_T_APPN}
+_BAD_CREDENTIALS = frozenset({consts.SMPP_ESME_RINVPASWD, consts.SMPP_ESME_RINVSYSID})
+
+_RECEIPTED_MESSAGE_ID = 0x001E
+_NETWORK_ERROR_CODE = 0x0423
+_MESSAGE_STATE = 0x0427
+_STATES = ("", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
+
+_UDH = 0x40
+_KIND_BITS = 0x3C
+_RECEIPT_KINDS = frozenset({0x04, 0x20})
+_INTERNATIONAL = 1
+_FINAL_RECEIPT_WANTED = 1
+_DAY_SECONDS = 86_400
+_LONGEST_VALIDITY_SECONDS = 31 * _DAY_SECONDS
+
+
+class SmppDialect:
+    """One link's way of speaking SMPP; raises ProtocolError for parts that no PDU can hold."""
+
+    last_sequence = smpp.LAST_SEQUENCE
+
+    def __init__(self, settings: LinkSettings) -> None:
+        self._settings = settings
+
+    def framer(self) -> Framer:
+        return Framer(shortest=smpp.HEADER_OCTETS, longest=smpp.LONGEST_PDU)
+
+    def bind(self, sequence: int) -> bytes:
+        return smpp.encode(
+            Bind(
+                sequence=sequence,
+                mode="transceiver",
+                system_id=self._settings.system_id,
+                password=self._settings.password,
+                system_type=self._settings.system_type,
+            )
+        )
+
+    def submit(self, sequence: int, part: Part) -> bytes:
+        return smpp.encode(
+            SubmitSm(
+                sequence=sequence,
+                source_ton=self._settings.source_ton,
+                source_npi=self._settings.source_npi,
+                source=self._settings.source_address,
+                destination_ton=_INTERNATIONAL,
+                destination_npi=_INTERNATIONAL,
+                destination=part.destination,
+                esm_class=_UDH if part.udh else 0,
+                validity_period=_relative_time(part.validity_seconds),
+                registered_delivery=_FINAL_RECEIPT_WANTED,
+                data_coding=part.data_coding,
+                short_message=part.payload,
+            )
+        )
+
+    def keep_alive(self, sequence: int) -> bytes:
+        return smpp.encode(EnquireLink(sequence=sequence))
+
+    def unbind(self, sequence: int) -> bytes:
+        return smpp.encode(Unbind(sequence=sequence))
+
+    def answer_delivery(self, delivery: Delivery, *, stored: bool) -> bytes:
+        """An answer that is not `stored` asks the carrier to send the same again later."""
+        status = consts.SMPP_ESME_ROK if stored else consts.SMPP_ESME_RX_T_APPN
+        kind = DataSmResp if delivery.tag else DeliverSmResp
+        return smpp.encode(kind(sequence=delivery.sequence, status=status, message_id=""))
+
+    def hear(self, frame: bytes) -> Heard:
+        """Say what one whole PDU means; never raises."""
+        try:
+            return self._meaning(smpp.decode(frame))
+        except ProtocolError as error:
+            asks = smpp.is_request(frame) and error.sequence is not None
+            return Noise(_nack(error.sequence or 0, error.status) if asks else b"")
+
+    def _meaning(self, pdu: Pdu) -> Heard:
+        match pdu:
+            case SubmitSmResp():
+                return SubmitAnswered(pdu.sequence, self._answer(pdu))
+            case DeliverSm() | DataSm():
+                return Delivery(pdu.sequence, self._content(pdu), tag=int(isinstance(pdu, DataSm)))
+            case EnquireLink():
+                return KeepAliveAsked(smpp.encode(EnquireLinkResp(sequence=pdu.sequence)))
+            case GenericNack():
+                return Rejected(pdu.sequence, _code(pdu.status))
+            case BindResp():
+                return _bind_answered(pdu)
+            case Unbind():
+                return UnbindAsked(smpp.encode(UnbindResp(sequence=pdu.sequence)))
+            case UnbindResp():
+                return UnbindAnswered()
+            case Bind() | SubmitSm() | QuerySm():
+                return Noise(_nack(pdu.sequence, consts.SMPP_ESME_RINVCMDID))
+            case _:
+                return Noise()
+
+    def _answer(self, pdu: SubmitSmResp) -> Answer:
+        if pdu.status == consts.SMPP_ESME_ROK:
+            return Taken(normal_id(pdu.message_id or "", self._settings.id_format, receipt=False))
+        return Refused(_code(pdu.status), pdu.status in _RETRYABLE, pdu.status in _THROTTLED)
+
+    def _content(self, pdu: DeliverSm | DataSm) -> Receipt | Reply:
+        """A text alone never makes a receipt: anyone can write `id:1 stat:DELIVRD` on a phone."""
+        named = smpp.tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
+        if named is not None or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
+            return _receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"), self._settings.id_format)
+        return Reply(
+            phone=_digits(pdu.source),
+            destination=pdu.destination,
+            payload=smpp.message_text(pdu),
+            data_coding=pdu.data_coding,
+            udh=bool(pdu.esm_class & _UDH),
+        )
+
+
+def normal_id(carrier_id: str, id_format: IdFormat, *, receipt: bool) -> str:
+    """Return the form in which the ids of answers and receipts are equal: decimal, where formats differ."""
+    if id_format == "same":
+        return carrier_id
+    hexadecimal = receipt == (id_format == "resp-dec-hex")
+    try:
+        return str(int(carrier_id, 16 if hexadecimal else 10))
+    except ValueError:
+        return carrier_id
+
+
+def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receipt:
+    """The order of trust: for the id the parameter before the text, for the state the text before it.
+
+    The parameter holds the id as in the submit answer (5.3.2.12), unless it repeats the text's form.
+    """
+    text = read_receipt_text(smpp.message_text(pdu).decode("latin-1"))
+    if named and named != text.carrier_id:
+        carrier_id = normal_id(named, id_format, receipt=False)
+    else:
+        carrier_id = normal_id(text.carrier_id, id_format, receipt=True)
+    return Receipt(
+        carrier_id=carrier_id,
+        status=text.status or _state(pdu),
+        error_code=text.error_code or _network_error(pdu),
+        done_text=text.done_text,
+        done_at=carrier_time(text.done_text),
+        phone=_digits(pdu.source),
+    )
+
+
+def _state(pdu: DeliverSm | DataSm) -> str:
+    number = int.from_bytes(smpp.tlv(pdu.tlvs, _MESSAGE_STATE) or b"", "big")
+    return _STATES[number] if 0 < number < len(_STATES) else "UNKNOWN"
+
+
+def _network_error(pdu: DeliverSm | DataSm) -> str:
+    """Three octets: the kind of network and its code (5.3.2.31)."""
+    value = smpp.tlv(pdu.tlvs, _NETWORK_ERROR_CODE) or b""
+    return str(int.from_bytes(value[1:], "big")) if len(value) == 3 else ""
+
+
+def _bind_answered(pdu: BindResp) -> BindAnswered:
+    if pdu.status == consts.SMPP_ESME_ROK:
+        return BindAnswered(pdu.sequence)
+    return BindAnswered(pdu.sequence, _code(pdu.status), bad_credentials=pdu.status in _BAD_CREDENTIALS)
+
+
+def _nack(sequence: int, status: int) -> bytes:
+    return smpp.encode(GenericNack(sequence=sequence, status=status))
+
+
+def _code(status: int) -> str:
+    return f"0x{status:02X}"
+
+
+def _digits(address: str) -> str:
+    return "".join([each for each in address if each in "0123456789"])
+
+
+def _relative_time(seconds: int | None) -> str:
+    """Return "000001000000000R" for a day (7.1.1); what is longer than 31 days is cut to 31 days."""
+    if seconds is None:
+        return ""
+    days, rest = divmod(min(max(seconds, 1), _LONGEST_VALIDITY_SECONDS), _DAY_SECONDS)
+    return f"0000{days:02d}{rest // 3600:02d}{rest // 60 % 60:02d}{rest % 60:02d}000R"

@@ -1,0 +1,152 @@
+"""What the platform and a carrier say to each other, in words that every protocol shares.
+
+Phone numbers, texts and secrets never show in a repr, so that no log line or error can carry them.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+__all__ = [
+    "Answer",
+    "IdFormat",
+    "InDoubt",
+    "Key",
+    "LinkPhase",
+    "LinkSettings",
+    "LinkState",
+    "NotSent",
+    "Part",
+    "Receipt",
+    "Refused",
+    "Reply",
+    "Taken",
+]
+
+Key = Hashable
+"""Whatever the caller wants to see again with a late answer."""
+
+IdFormat = Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"]
+"""How the carrier writes one id in the submit answer and in the receipt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One PDU's worth of a message: at most 254 octets of payload, the UDH included when `udh` is set."""
+
+    destination: str = field(repr=False)
+    payload: bytes = field(repr=False)
+    data_coding: int
+    udh: bool = False
+    validity_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The carrier took the part; `carrier_id` is what its receipt will name, in normal form."""
+
+    carrier_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The carrier did not take the part; `code` is its own code, "local:..." when we refused to encode it."""
+
+    code: str
+    retryable: bool = False
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """The part may have reached the carrier, and no answer came: it must not simply be sent again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Not one octet of the part was given to the network: it can be sent again."""
+
+    reason: str
+
+
+Answer = Taken | Refused | InDoubt | NotSent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """A delivery report as the carrier wrote it; an empty `carrier_id` means that it named none.
+
+    `status` is upper case ("DELIVRD", "UNDELIV", "MK:0001"...), `error_code` raw. `done_text` is the
+    carrier's time as written, `done_at` the same as a time of China, None where it cannot be read.
+    """
+
+    carrier_id: str
+    status: str
+    error_code: str = ""
+    done_text: str = ""
+    done_at: datetime | None = None
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A message from a phone to one of our numbers; the payload is raw, its coding as in the PDU."""
+
+    phone: str = field(repr=False)
+    destination: str
+    payload: bytes = field(repr=False)
+    data_coding: int
+    udh: bool
+
+
+class LinkPhase(StrEnum):
+    """Where a link stands; REFUSED means that the carrier did not accept our credentials: raise an alarm."""
+
+    CONNECTING = "connecting"
+    BOUND = "bound"
+    LOST = "lost"
+    REFUSED = "refused"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """A change of a link, with the reason for people."""
+
+    phase: LinkPhase
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkSettings:
+    """One configured connection to a carrier. `rate_per_second` counts parts; 0 = what the window allows.
+
+    `source_ton`/`source_npi` describe the source address: 0/0 unknown or 3/1 for a number, 5/0 for letters.
+    """
+
+    name: str
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    protocol: str = "smpp34"
+    source_address: str
+    source_ton: int = 0
+    source_npi: int = 0
+    window: int = 100
+    rate_per_second: int = 0
+    response_timeout_seconds: float = 60.0
+    keep_alive_seconds: float = 30.0
+    keep_alive_limit: int = 2
+    connect_timeout_seconds: float = 10.0
+    reconnect_min_seconds: float = 0.5
+    reconnect_max_seconds: float = 30.0
+    credentials_retry_seconds: float = 600.0
+    close_timeout_seconds: float = 5.0
+    waiting_receipts_limit: int = 5000
+    id_format: IdFormat = "same"

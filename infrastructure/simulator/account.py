@@ -1,0 +1,83 @@
+"""One account of the simulated carrier: its sessions, and the receipts that are still owed to it."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from infrastructure.simulator.script import Script
+from infrastructure.simulator.wire import Fields
+
+__all__ = ["Account", "Counters", "Owed", "Receiver"]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the carrier has seen and done, over all accounts."""
+
+    binds: int = 0
+    submitted: int = 0
+    taken: int = 0
+    refused: int = 0
+    throttled: int = 0
+    silent: int = 0
+    dropped: int = 0
+    receipts_sent: int = 0
+    receipts_acked: int = 0
+    receipts_again: int = 0
+    replies_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owed:
+    """A deliver_sm that the client has to acknowledge; `carrier_id` is empty for a reply."""
+
+    carrier_id: str
+    status: str
+    fields: Fields = field(repr=False)
+    options: tuple[tuple[int, bytes], ...] = ()
+
+
+class Receiver(Protocol):
+    """A bound session that takes deliveries."""
+
+    def takes(self) -> bool: ...
+    def deliver(self, owed: Owed) -> None: ...
+
+
+class Account:
+    """Deliveries go to the bound receivers in turn; without one they wait, in order."""
+
+    def __init__(self, system_id: str, password: str, script: Script) -> None:
+        self.system_id = system_id
+        self.password = password
+        self.script = script
+        self.submits = 0
+        self.receivers: deque[Receiver] = deque()
+        self._waiting: deque[Owed] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def deliver(self, owed: Owed) -> None:
+        self._waiting.append(owed)
+        self.pump()
+
+    def again(self, owed: list[Owed]) -> None:
+        """What was sent and not acknowledged goes first next time."""
+        self._waiting.extendleft(reversed(owed))
+
+    def pump(self) -> None:
+        """Hand waiting deliveries to whoever takes them."""
+        while self._waiting:
+            receiver = self._next_receiver()
+            if receiver is None:
+                return
+            receiver.deliver(self._waiting.popleft())
+
+    def _next_receiver(self) -> Receiver | None:
+        for _ in range(len(self.receivers)):
+            receiver = self.receivers[0]
+            self.receivers.rotate(-1)
+            if receiver.takes():
+                return receiver
+        return None

@@ -1,0 +1,112 @@
+"""What a simulated carrier does with each message: a pure function of a seed, so that a run can be repeated."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, TypeVar
+
+__all__ = ["Fate", "PlannedReceipt", "Script", "decide"]
+
+_DRAWS = struct.Struct(">8I")
+_DOUBLE_AFTER_SECONDS = 0.05
+_THROTTLED = 0x58
+
+_Choice = TypeVar("_Choice")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """Rates are 0 to 1 and independent of each other; the default carrier delivers everything at once.
+
+    By the message (number and payload): refusal, silence (no answer at all), failed, lost (no receipt), late,
+    double, early (receipt before the answer). By the count of submits: throttling and, every `drop_every`
+    submits (0 = never), the connection dropped after the message was taken and before it was answered.
+    """
+
+    seed: int = 1
+    submit_delay_ms: float = 0.0
+    refusal_rate: float = 0.0
+    refusal_codes: tuple[int, ...] = (0x0B, 0x45, 0x65)
+    throttle_rate: float = 0.0
+    silence_rate: float = 0.0
+    drop_every: int = 0
+    receipt_delay_ms_min: float = 0.0
+    receipt_delay_ms_max: float = 0.0
+    early_rate: float = 0.0
+    lost_rate: float = 0.0
+    late_rate: float = 0.0
+    late_seconds: float = 5.0
+    double_rate: float = 0.0
+    failed_rate: float = 0.0
+    failed_codes: tuple[tuple[str, str], ...] = (("UNDELIV", "001"), ("REJECTD", "006"), ("EXPIRED", "027"))
+    id_format: Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"] = "same"
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if each.name.endswith("_rate") and not 0 <= getattr(self, each.name) <= 1:
+                raise ValueError(f"{each.name} must be between 0 and 1")
+        if self.receipt_delay_ms_min > self.receipt_delay_ms_max:
+            raise ValueError("receipt_delay_ms_min must not be above receipt_delay_ms_max")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReceipt:
+    """A receipt to send `after_seconds`; 0 or less with `early` = before the answer."""
+
+    after_seconds: float
+    status: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fate:
+    """What happens to one submit: `status` of the answer (0 = taken), and what follows."""
+
+    status: int = 0
+    silent: bool = False
+    drop: bool = False
+    early: bool = False
+    receipts: tuple[PlannedReceipt, ...] = ()
+
+
+def decide(script: Script, *, count: int, destination: str, payload: bytes) -> Fate:
+    """Return the fate of the `count`-th submit (from 1) of an account."""
+    by_count = _draws(f"{script.seed} {count}".encode())
+    if by_count[0] < script.throttle_rate:
+        return Fate(status=_THROTTLED)
+    refusal, silence, *of_receipt = _draws(f"{script.seed} {destination} ".encode() + payload)
+    if refusal < script.refusal_rate:
+        return Fate(status=_choose(script.refusal_codes, refusal / script.refusal_rate))
+    return Fate(
+        silent=silence < script.silence_rate,
+        drop=script.drop_every > 0 and count % script.drop_every == 0,
+        early=of_receipt[0] < script.early_rate,
+        receipts=_receipts(script, of_receipt[1:]),
+    )
+
+
+def _receipts(script: Script, draws: Sequence[float]) -> tuple[PlannedReceipt, ...]:
+    lost, late, double, failed, delay = draws
+    if lost < script.lost_rate:
+        return ()
+    status, error = "DELIVRD", "000"
+    if failed < script.failed_rate:
+        status, error = _choose(script.failed_codes, failed / script.failed_rate)
+    low, high = script.receipt_delay_ms_min, script.receipt_delay_ms_max
+    seconds = (low + delay * (high - low)) / 1000
+    if late < script.late_rate:
+        seconds += script.late_seconds
+    receipt = PlannedReceipt(seconds, status, error)
+    if double < script.double_rate:
+        return receipt, PlannedReceipt(seconds + _DOUBLE_AFTER_SECONDS, status, error)
+    return (receipt,)
+
+
+def _draws(key: bytes) -> tuple[float, ...]:
+    """Eight numbers from 0 to below 1."""
+    return tuple([each / 2**32 for each in _DRAWS.unpack(hashlib.blake2b(key, digest_size=32).digest())])
+
+
+def _choose(choices: tuple[_Choice, ...], draw: float) -> _Choice:
+    return choices[int(draw * len(choices))]

@@ -1,0 +1,251 @@
+"""The simulated carrier: an SMSC on a real port, for the demonstration, the tests and the benchmarks."""
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from infrastructure.simulator.account import Account, Counters, Owed
+from infrastructure.simulator.journal import Journal
+from infrastructure.simulator.peer import Peer
+from infrastructure.simulator.receipts import reply_from
+from infrastructure.simulator.script import Fate, Script
+
+__all__ = ["Simulator", "SimulatorSettings", "run_simulator", "serve"]
+
+_THROTTLED = 0x58
+_FLUSH_SECONDS = 0.05
+_SOONEST_TIMER_SECONDS = 0.001
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimulatorSettings:
+    """`accounts` are passwords by system_id, `scripts` the accounts that do not follow `script`.
+
+    Port 0 takes a free one. A receipt that is not acknowledged within `resend_seconds`, or is refused, is
+    sent again; at most `receipt_window` are under way on a connection.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    accounts: Mapping[str, str] = field(repr=False)
+    script: Script = field(default_factory=Script)
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+    journal: Path | None = None
+    resend_seconds: float = 10.0
+    receipt_window: int = 1_000
+
+
+class Simulator:
+    """Started by `serve`; `port` is the real one. An asynchronous context manager that closes itself."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self.peers: set[Peer] = set()
+        self.accounts = {
+            name: Account(name, password, settings.scripts.get(name, settings.script))
+            for name, password in settings.accounts.items()
+        }
+        self.port = settings.port
+        self._journal = Journal(settings.journal)
+        # Ids must not come again after a restart: the other side's books keep them for ever.
+        self._numbers = itertools.count((int(time.time()) & 0x7FFF_FFFF) << 32 | 1)
+        self._due: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._serial = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._server: asyncio.Server | None = None
+        self._chores: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Simulator":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Listen; raises OSError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Peer(self), self.settings.host, self.settings.port, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._chores = asyncio.create_task(self._do_chores())
+
+    async def close(self) -> None:
+        """Stop listening, drop everybody and write the journal out."""
+        if self._chores is not None:
+            self._chores.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            self._server.close()
+        peers = list(self.peers)
+        for peer in peers:
+            peer.abort()
+        await asyncio.gather(*(peer.gone for peer in peers))
+        self._journal.close()
+
+    # What tests and operators do with a carrier.
+
+    def unbind(self, system_id: str) -> None:
+        """Ask all sessions of the account to go, as a carrier does before maintenance."""
+        for peer in self._sessions(system_id):
+            peer.unbind()
+
+    def drop(self, system_id: str) -> None:
+        """Cut all connections of the account."""
+        for peer in self._sessions(system_id):
+            peer.abort()
+
+    def freeze(self, system_id: str) -> None:
+        """Leave the connections open and never say a word on them again: a half-open connection."""
+        for peer in self._sessions(system_id):
+            peer.frozen = True
+
+    def reply(self, system_id: str, *, phone: str, to: str, payload: bytes, data_coding: int = 8) -> None:
+        """Deliver a message that somebody wrote on a phone."""
+        self.counters.replies_sent += 1
+        owed = reply_from(phone, to=to, payload=payload, data_coding=data_coding)
+        self.accounts[system_id].deliver(owed)
+
+    def owed(self, system_id: str) -> int:
+        """Return how many deliveries wait for a session of the account."""
+        return len(self.accounts[system_id])
+
+    def _sessions(self, system_id: str) -> list[Peer]:
+        return [peer for peer in self.peers if peer.account is self.accounts[system_id]]
+
+    # What the sessions need.
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    def after(self, seconds: float, action: Callable[[Any], None], argument: object) -> None:
+        """Do it now, or at its time together with what else is due within a millisecond."""
+        if seconds <= 0:
+            action(argument)
+            return
+        due = time.monotonic() + seconds
+        heapq.heappush(self._due, (due, next(self._serial), action, argument))
+        if self._timer is None or due + _SOONEST_TIMER_SECONDS < self._timer_at:
+            self._wait_for_the_first()
+
+    def note_submit(
+        self, account: Account, fate: Fate, carrier_id: str, destination: str, payload: bytes
+    ) -> None:
+        counters = self.counters
+        counters.submitted += 1
+        counters.taken += fate.status == 0
+        counters.throttled += fate.status == _THROTTLED
+        counters.refused += fate.status not in (0, _THROTTLED)
+        counters.silent += fate.silent
+        counters.dropped += fate.drop
+        self._journal.submit(
+            at_ns=time.monotonic_ns(),
+            account=account.system_id,
+            carrier_id=carrier_id if fate.status == 0 else "",
+            destination=destination,
+            payload=payload,
+            status=fate.status,
+        )
+
+    def note_sent(self, account: Account, owed: Owed) -> None:
+        if owed.carrier_id:
+            self.counters.receipts_sent += 1
+            self._note_receipt(account, owed, "sent")
+
+    def note_acked(self, account: Account, owed: Owed, status: int) -> None:
+        """A receipt that the client refuses comes again after a while."""
+        if status != 0:
+            self.counters.receipts_again += 1
+            self.after(self.settings.resend_seconds, account.deliver, owed)
+        elif owed.carrier_id:
+            self.counters.receipts_acked += 1
+        if owed.carrier_id:
+            self._note_receipt(account, owed, "acked" if status == 0 else "refused")
+
+    def _note_receipt(self, account: Account, owed: Owed, step: str) -> None:
+        self._journal.receipt(
+            account=account.system_id, carrier_id=owed.carrier_id, status=owed.status, step=step
+        )
+
+    def _wait_for_the_first(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if self._due:
+            self._timer_at = self._due[0][0]
+            seconds = max(self._timer_at - time.monotonic(), _SOONEST_TIMER_SECONDS)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._do_what_is_due)
+
+    def _do_what_is_due(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            _, _, action, argument = heapq.heappop(self._due)
+            action(argument)
+        if self._timer is None:
+            self._wait_for_the_first()
+
+    async def _do_chores(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            self._journal.flush()
+            self._send_overdue_again()
+
+    def _send_overdue_again(self) -> None:
+        before = time.monotonic() - self.settings.resend_seconds
+        for peer in list(self.peers):
+            overdue = peer.take_overdue(before) if peer.account is not None else []
+            if overdue and peer.account is not None:
+                self.counters.receipts_again += len(overdue)
+                peer.account.again(overdue)
+                peer.account.pump()
+
+
+async def serve(settings: SimulatorSettings) -> Simulator:
+    """Return a carrier that listens; close it with `async with` or `close`."""
+    simulator = Simulator(settings)
+    await simulator.start()
+    return simulator
+
+
+async def run_simulator(
+    *,
+    host: str,
+    port: int,
+    accounts: Mapping[str, str],
+    script: Script,
+    journal: Path | None,
+    on_ready: Callable[[int], None],
+    on_counters: Callable[[Counters], None] | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation.
+
+    `on_ready` gets the port, `on_counters` is called each second.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only the main thread may set handlers; elsewhere cancellation has to do.
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    settings = SimulatorSettings(host=host, port=port, accounts=accounts, script=script, journal=journal)
+    async with await serve(settings) as simulator:
+        on_ready(simulator.port)
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+            if on_counters is not None:
+                on_counters(simulator.counters)
