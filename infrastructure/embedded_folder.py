@@ -29,6 +29,7 @@ CLOSING_LOCK_WAIT_SECONDS = 60.0
 _MARKER = "smsledger-embedded"
 _LOCK = "guard.lock"
 _LOG = "guard.log"
+_KEYS = "keys"  # the vault's key store, which may have been made here before the first embedded start
 _PROGRAMS = frozenset({"postgres", "initdb", "valkey-server"})
 _POLL_SECONDS = 0.02
 _PR_SET_PDEATHSIG = 1
@@ -226,7 +227,7 @@ def claim_marker(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     if is_ours(root):
         return
-    if any(root.iterdir()):
+    if any(each.name != _KEYS for each in root.iterdir()):
         raise EmbeddedServersError(f"{root} holds other things; give the embedded servers an empty folder")
     write_whole(root / _MARKER, "This folder belongs to the embedded servers of smsledger.\n")
 
