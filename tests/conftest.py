@@ -29,9 +29,11 @@ FAST = {"fsync": "off", "full_page_writes": "off"}
 @pytest.fixture(scope="session")
 def servers() -> Iterator[embedded.EmbeddedServers]:
     """Embedded servers of this test run, in a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="smsledger-tests-") as folder:
-        with embedded.start(Path(folder), postgres_options=FAST) as running:
-            yield running
+    with (
+        tempfile.TemporaryDirectory(prefix="smsledger-tests-") as folder,
+        embedded.start(Path(folder), postgres_options=FAST) as running,
+    ):
+        yield running
 
 
 @pytest.fixture(scope="session")
