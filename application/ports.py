@@ -1,4 +1,4 @@
-"""What the use cases need from outside: the store with its group commit, the vault, carriers and time.
+"""What the use cases need from outside: the store with its group commit, the vault and time.
 
 The ports exist because each has two implementations: the real one, and that of the simulated world in
 which the tests crash the platform at every step.
@@ -16,7 +16,7 @@ from domain.errors import Refusal
 from domain.events import Event
 from domain.events.message import Accepted, Charged
 from domain.recorded import Context, Recorded
-from domain.values import Lane, Sealed
+from domain.values import Sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +174,10 @@ class Store(Protocol):
         """Messages of an account to a number, given its blind index of each day, newest day first."""
         ...
 
+    async def find_by_index(self, day: date, phone_index: bytes) -> Sequence[UUID]:
+        """Messages of a day to a number by its blind index, of any account; a hundred at most."""
+        ...
+
     async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
         """Message and part of carriers' ids; the newest where an id recurs."""
         ...
@@ -216,70 +220,6 @@ class Vault(Protocol):
 
     def days(self) -> Sequence[date]:
         """Days whose keys exist, newest first."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingPart:
-    """One PDU's worth of a message. `destination` is in digits with country code, `payload` has its UDH."""
-
-    destination: str
-    payload: bytes
-    data_coding: int
-    udh: bool
-    validity_seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """The carrier took the part and gave it an id."""
-
-    carrier_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """The carrier refused the part: it does not have it."""
-
-    code: str
-    retryable: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unanswered:
-    """The part was written and no answer came: the carrier may have it."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotSent:
-    """The part was certainly never written to the carrier."""
-
-    reason: str
-
-
-Answer = Taken | Refused | Unanswered | NotSent
-
-
-class Carriage(Protocol):
-    """A link as the submitting use case sees it."""
-
-    @property
-    def name(self) -> str:
-        """The link's name."""
-        ...
-
-    async def reserve(self, lane: Lane, wanted: int) -> int:
-        """Wait until the link can take messages and give 1 to `wanted` places; real-time waits first."""
-        ...
-
-    def release(self, places: int) -> None:
-        """Give places back."""
-        ...
-
-    async def submit(self, part: OutgoingPart) -> Answer:
-        """Hand a part to the carrier and wait for what becomes of it."""
         ...
 
 

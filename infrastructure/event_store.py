@@ -70,6 +70,10 @@ class EventStore:
         """Messages to a number by its blind indexes."""
         return await self._read("phone", (list(indexes), list(indexes.values()), account, limit))
 
+    async def find_by_index(self, day: date, phone_index: bytes) -> Sequence[UUID]:
+        """Messages of a day to a number, of any account."""
+        return [row[0] for row in await self._read("index", (day, phone_index))]
+
     async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
         """Message and part by carrier id; the newest where an id recurs."""
         rows = await self._read("parts", (link, list(carrier_ids)))
@@ -154,6 +158,7 @@ def _queries(schema: str) -> dict[str, Composed]:
         "phone": "SELECT s.day, s.message_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"
         " JOIN {0}.sealed_messages s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
         " ORDER BY s.day DESC LIMIT %s",
+        "index": "SELECT message_id FROM {0}.sealed_messages WHERE day = %s AND phone_index = %s LIMIT 100",
         "parts": "SELECT carrier_id, message_id, part FROM {0}.carrier_parts"
         " WHERE link = %s AND carrier_id = ANY(%s) ORDER BY at",
         "held_matches": f"SELECT DISTINCT ON (h.id) {_HELD}, p.message_id, p.part FROM {{0}}.held_receipts h"

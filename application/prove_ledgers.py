@@ -1,0 +1,166 @@
+"""The proof: every ledger recomputed from its postings, every posting held against the messages' own facts.
+
+Reads the whole log once, in order, in constant memory a ledger. Whatever is wrong becomes a finding with the
+account, the year and the posting; an empty list is the proof.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import assert_never
+from uuid import UUID
+
+from domain.aggregates.ledger import Ledger
+from domain.events.ledger import Closed, Debited, DebitReason, LedgerEvent, Opened, Refunded
+from domain.events.message import Accepted, Cancelled, Delivered, Expired, Failed
+from domain.recorded import Recorded
+from domain.values import local_year, stream_id
+
+TOPICS = (
+    *(kind.TOPIC for kind in (Opened, Debited, Refunded, Closed)),
+    *(kind.TOPIC for kind in (Accepted, Expired, Failed, Cancelled, Delivered)),
+)
+_MODULUS = 2**256
+_MOST_FINDINGS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: a stable code, where, and what was expected."""
+
+    code: str
+    account: str
+    year: int
+    posting: int
+    detail: str
+
+
+@dataclass(slots=True)
+class _Balance:
+    """Two multisets held against each other by sums of hashes, with counts and segments for the words."""
+
+    ledger_sum: int = 0
+    message_sum: int = 0
+    ledger_segments: int = 0
+    message_segments: int = 0
+
+
+@dataclass(slots=True)
+class Proof:
+    """Feed it the log in order, then ask `findings`."""
+
+    events: int = 0
+    postings: int = 0
+    messages: int = 0
+    ledgers: dict[UUID, Ledger] = field(default_factory=dict)
+    _found: list[Finding] = field(default_factory=list)
+    _debits: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
+    _refunds: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
+
+    def feed(self, recorded: Recorded) -> None:
+        """One more event of the log."""
+        self.events += 1
+        match recorded.event:
+            case Opened() | Debited() | Refunded() | Closed() as event:
+                self._posting(recorded, event)
+            case Accepted() as event:
+                self._accepted(recorded, event)
+            case Failed(refunded=True) | Expired() | Cancelled() as event:
+                balance = self._refunds[event.of.account, local_year(event.of.accepted_at)]
+                _add(balance, recorded.stream, event.of.segments, message=True)
+            case Delivered(revises="failed") as event:
+                # A delivery that revises a refunded failure is owed again; one that was not refunded is not.
+                # Which of the two it was is told by the posting beside it.
+                pass
+            case _:
+                pass
+
+    def findings(self) -> list[Finding]:
+        """All that is wrong, in the order of the log; the sums of each year come last."""
+        found = list(self._found)
+        for name, balances in (("debits", self._debits), ("refunds", self._refunds)):
+            for (account, year), balance in balances.items():
+                if balance.ledger_sum != balance.message_sum:
+                    found.append(
+                        Finding(
+                            code=f"{name}_differ",
+                            account=account,
+                            year=year,
+                            posting=0,
+                            detail=f"the ledger has {balance.ledger_segments} segments of {name}, "
+                            f"the messages have {balance.message_segments}",
+                        )
+                    )
+        return found
+
+    def _accepted(self, recorded: Recorded, event: Accepted) -> None:
+        self.messages += 1
+        balance = self._debits[event.account, event.charged.year]
+        _add(balance, recorded.stream, event.segments, message=True, posting=event.charged.posting)
+
+    def _posting(self, recorded: Recorded, event: LedgerEvent) -> None:
+        self.postings += 1
+        ledger = self._ledger(recorded, event)
+        if ledger is None:
+            return
+        self.ledgers[recorded.stream] = self._checked(ledger, recorded, event)
+        key = (ledger.account, ledger.year)
+        match event:
+            case Debited(reason=DebitReason.ACCEPTED):
+                _add(self._debits[key], event.message, event.segments, posting=recorded.version)
+            case Debited(reason=DebitReason.REVISED):
+                # A revision takes its refund back.
+                _add(self._refunds[key], event.message, -event.segments)
+                _add(self._refunds[key], event.message, -event.segments, message=True)
+            case Refunded():
+                _add(self._refunds[key], event.message, event.segments)
+            case Opened() | Closed():
+                pass
+            case _:
+                assert_never(event)
+
+    def _ledger(self, recorded: Recorded, event: LedgerEvent) -> Ledger | None:
+        """The ledger before this posting; a first posting that opens nothing is a finding."""
+        known = self.ledgers.get(recorded.stream)
+        if known is not None:
+            return known
+        if isinstance(event, Opened) and stream_id("ledger", event.account, event.year) == recorded.stream:
+            return Ledger(account=event.account, year=event.year)
+        self._find(
+            "not_opened", event.account, 0, recorded.version, "the ledger does not begin with its opening"
+        )
+        return None
+
+    def _checked(self, ledger: Ledger, recorded: Recorded, event: LedgerEvent) -> Ledger:
+        """The ledger after the posting as it should be; every difference is a finding."""
+        account, year, version = ledger.account, ledger.year, recorded.version
+        if version != ledger.version + 1:
+            self._find("not_dense", account, year, version, f"posting {ledger.version + 1} is missing")
+        again = ledger.again(event, recorded.at)
+        if again is None or again.after != event.after or _split(again) != _split(event):
+            self._find("totals_wrong", account, year, version, "totals or split do not follow from before")
+        elif again.chain != event.chain:
+            self._find(
+                "chain_broken", account, year, version, "the hash does not follow from the posting before"
+            )
+        return Ledger(account=account, year=year, version=version, after=event.after, chain=event.chain)
+
+    def _find(self, code: str, account: str, year: int, posting: int, detail: str) -> None:
+        if len(self._found) < _MOST_FINDINGS:
+            self._found.append(Finding(code=code, account=account, year=year, posting=posting, detail=detail))
+
+
+def _split(event: LedgerEvent) -> tuple[int, int]:
+    return (event.included, event.overage) if isinstance(event, Debited | Refunded) else (0, 0)
+
+
+def _add(balance: _Balance, id_: UUID, segments: int, *, message: bool = False, posting: int = 0) -> None:
+    """Add a message's segments to one side; a negative number takes them off again."""
+    digest = blake2b(id_.bytes + abs(segments).to_bytes(4) + posting.to_bytes(8), digest_size=32).digest()
+    value = int.from_bytes(digest) * (1 if segments >= 0 else -1)
+    if message:
+        balance.message_sum = (balance.message_sum + value) % _MODULUS
+        balance.message_segments += segments
+    else:
+        balance.ledger_sum = (balance.ledger_sum + value) % _MODULUS
+        balance.ledger_segments += segments

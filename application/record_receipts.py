@@ -1,0 +1,215 @@
+"""Record what carriers report: each receipt is durable before it is acknowledged, matched now or later.
+
+Early, late, repeated, unordered and foreign receipts are all kept: what cannot be matched is held and
+looked at again when its message is known.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.carriage import Receipt
+from application.ports import (
+    Committed,
+    Conflict,
+    Entry,
+    HeldReceipt,
+    HeldReleased,
+    Now,
+    PartRow,
+    Row,
+    Store,
+    Vault,
+)
+from domain.aggregates import fold, message
+from domain.aggregates.message import Message, Status
+from domain.errors import BadInput
+from domain.events.message import MessageEvent, SubmittedPart
+from domain.numbering import normalise
+from domain.recorded import Context, Recorded
+from domain.values import local_day
+
+MAX_TRIES = 50
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A receipt that found its part; `held` is its place among the held ones, if it was there."""
+
+    part: int
+    receipt: HeldReceipt
+    held: int | None = None
+
+
+class ReceiptRecorder:
+    """Handles receipts of all links of a process."""
+
+    def __init__(self, *, store: Store, vault: Vault, now: Now) -> None:
+        self._store = store
+        self._vault = vault
+        self._now = now
+
+    async def __call__(self, link: str, receipts: Sequence[Receipt]) -> None:
+        """Store a batch of receipts; durable when it returns."""
+        known = await self._store.parts(link, [receipt.carrier_id for receipt in receipts])
+        reports: dict[UUID, list[Report]] = defaultdict(list)
+        unknown: list[Entry] = []
+        context = Context(actor=f"link:{link}")
+        for receipt in receipts:
+            held = self._held(link, receipt)
+            if receipt.carrier_id in known:
+                id_, part = known[receipt.carrier_id]
+                reports[id_].append(Report(part=part, receipt=held))
+            else:
+                unknown.append(Entry(stream=None, version=None, context=context, rows=(held,)))
+        await self._record(reports, context, also=unknown)
+
+    async def match_held(self) -> int:
+        """Record held receipts whose submission is known by now; returns how many."""
+        matches = await self._store.held_matches(limit=_PAGE)
+        reports: dict[UUID, list[Report]] = defaultdict(list)
+        for match in matches:
+            reports[match.message].append(Report(part=match.part, receipt=match.receipt, held=match.id))
+        await self._record(reports, Context(actor="matcher"))
+        return len(matches)
+
+    async def match_doubtful(self) -> int:
+        """Match held receipts to submissions in doubt by phone: only where exactly one message is meant."""
+        matched = 0
+        day = local_day(self._now())
+        for id_, held in await self._store.held_unmatched(limit=_PAGE):
+            candidates = await self._store.find_by_index(day, held.phone_index)
+            histories = await self._store.load(candidates)
+            doubtful = [
+                (candidate, state)
+                for candidate, history in histories.items()
+                if (state := fold(message.evolve, history)) is not None
+                and state.status is Status.IN_DOUBT
+                and state.link == held.link
+            ]
+            if len(doubtful) == 1:
+                candidate, state = doubtful[0]
+                part = _unreported_part(state)
+                if part:
+                    report = Report(part=part, receipt=held, held=id_)
+                    row = PartRow(link=held.link, carrier_id=held.carrier_id, message=candidate, part=part)
+                    await self._record({candidate: [report]}, Context(actor="matcher"), rows=(row,))
+                    matched += 1
+        return matched
+
+    async def record_late_answer(self, link: str, id_: UUID, part: SubmittedPart) -> None:
+        """A submit answer that came after its time: the id is kept, so that the receipt finds its message."""
+        row = PartRow(link=link, carrier_id=part.carrier_id, message=id_, part=part.number)
+        context = Context(actor=f"link:{link}")
+        for _ in range(MAX_TRIES):
+            history = (await self._store.load([id_]))[id_]
+            state = fold(message.evolve, history)
+            assert state is not None
+            known = {p.number: p for p in state.taken} | {part.number: part}
+            complete = len(known) == state.parts
+            events = state.record_submitted(parts=tuple(known[n] for n in sorted(known))) if complete else ()
+            entry = Entry(
+                stream=id_, version=history[-1].version, context=context, events=events, rows=(row,)
+            )
+            (outcome,) = await self._store.commit([entry])
+            if not isinstance(outcome, Conflict):
+                return
+
+    def _held(self, link: str, receipt: Receipt) -> HeldReceipt:
+        """A receipt in its stored form: the number only as blind index of the day."""
+        try:
+            index = self._vault.phone_index(normalise(receipt.phone), local_day(self._now())) or b""
+        except BadInput:
+            index = b""
+        return HeldReceipt(
+            link=link,
+            carrier_id=receipt.carrier_id,
+            status=receipt.status[:20],
+            error=receipt.error_code[:20],
+            carrier_time=receipt.done_text[:20],
+            phone_index=index,
+        )
+
+    async def _record(
+        self,
+        reports: Mapping[UUID, Sequence[Report]],
+        context: Context,
+        *,
+        also: Sequence[Entry] = (),
+        rows: tuple[Row, ...] = (),
+    ) -> None:
+        """Commit reports (and entries beside them) until all are durable; conflicts are decided again."""
+        open_reports = {id_: list(found) for id_, found in reports.items()}
+        beside = list(also)
+        for _ in range(MAX_TRIES):
+            if not open_reports and not beside:
+                return
+            histories = await self._store.load(list(open_reports)) if open_reports else {}
+            planned = [
+                _plan(id_, histories[id_], found, context, rows) for id_, found in open_reports.items()
+            ]
+            outcomes = await self._store.commit([entry for entry, _ in planned] + beside)
+            beside = []
+            for (entry, count), outcome in zip(planned, outcomes, strict=False):
+                assert entry.stream is not None
+                if isinstance(outcome, Committed):
+                    del open_reports[entry.stream][:count]
+                    if not open_reports[entry.stream]:
+                        del open_reports[entry.stream]
+        raise RuntimeError("receipts kept meeting other writers")
+
+
+def _plan(
+    id_: UUID,
+    history: Sequence[Recorded],
+    reports: Sequence[Report],
+    context: Context,
+    rows: tuple[Row, ...],
+) -> tuple[Entry, int]:
+    """One entry for a message and how many of its reports it settles: up to the first that moves money."""
+    state = fold(message.evolve, history)
+    assert state is not None
+    events: list[MessageEvent] = []
+    released: list[HeldReleased] = []
+    charge = None
+    count = 0
+    at = history[-1].at
+    for report in reports:
+        made = _events(state, report)
+        charge = state.charge_due(made)
+        for event in made:
+            state = message.evolve(state, event, at)
+        events += made
+        if report.held is not None:
+            released.append(HeldReleased(id=report.held))
+        count += 1
+        if charge is not None:
+            break
+    entry = Entry(
+        stream=id_,
+        version=history[-1].version,
+        context=context,
+        events=tuple(events),
+        charge=charge,
+        rows=(*rows, *released),
+    )
+    return entry, count
+
+
+def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:
+    receipt = report.receipt
+    return state.record_receipt(
+        part=report.part,
+        carrier_id=receipt.carrier_id,
+        status=receipt.status,
+        error=receipt.error,
+        carrier_time=receipt.carrier_time,
+    )
+
+
+def _unreported_part(state: Message) -> int:
+    """The first part without a report, 0 where all have one."""
+    reported = {part for part, _ in state.reports}
+    return next((part for part in range(1, state.parts + 1) if part not in reported), 0)

@@ -1,0 +1,229 @@
+"""Carry messages to a carrier: `SubmissionStarted` is durable before the first octet, then PDU, answer, fact.
+
+Whatever happens in between, a message that the carrier may have is never sent again by itself.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, Refused, Taken
+from application.ports import Committed, Conflict, Entry, Now, PartRow, Sleep, Store, Vault
+from domain import text
+from domain.aggregates import fold, message
+from domain.aggregates.message import Message, Status
+from domain.events.message import MessageEvent, SubmissionStarted, SubmittedPart
+from domain.recorded import Context
+from domain.values import Lane
+
+MAX_TRIES = 20
+_PART_TRIES = 5
+_PAUSE_SECONDS = 0.25
+_UCS2 = 8
+_SENDERS_REMEMBERED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A message whose start is durable, with what goes on the wire."""
+
+    id: UUID
+    state: Message
+    version: int
+    parts: tuple[Part, ...]
+
+
+class References:
+    """Concatenation references: a counter a phone, so that two long texts to one phone never mix.
+
+    Kept for the most recent phones of this process; 3GPP TS 23.040 §9.2.3.24.1 asks only that messages
+    on their way to a phone at the same time differ.
+    """
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, int] = OrderedDict()
+
+    def next(self, phone: str) -> int:
+        """The next reference for a phone, 0 to 255."""
+        value = (self._last.pop(phone, hash(phone)) + 1) % 256
+        self._last[phone] = value
+        if len(self._last) > _SENDERS_REMEMBERED:
+            self._last.popitem(last=False)
+        return value
+
+
+class MessageSubmitter:
+    """Submits over one link; `__call__` takes the ids of a job and returns when none of them waits any more."""
+
+    def __init__(self, *, store: Store, vault: Vault, carriage: Carriage, now: Now, sleep: Sleep) -> None:
+        self._store = store
+        self._vault = vault
+        self._carriage = carriage
+        self._now = now
+        self._sleep = sleep
+        self._references = References()
+        self._context = Context(actor=f"link:{carriage.name}")
+
+    async def __call__(self, ids: Sequence[UUID], lane: Lane) -> None:
+        """Carry the messages that still wait; others (sent before, cancelled, expired) are nothing to do."""
+        waiting = await self._waiting(ids)
+        async with asyncio.TaskGroup() as group:
+            while waiting:
+                places = await self._carriage.reserve(lane, len(waiting))
+                chosen = [waiting.popitem() for _ in range(places)]
+                group.create_task(self._submit(chosen))
+
+    async def _waiting(self, ids: Sequence[UUID]) -> OrderedDict[UUID, tuple[Message, int]]:
+        histories = await self._store.load(ids)
+        waiting: OrderedDict[UUID, tuple[Message, int]] = OrderedDict()
+        for id_ in reversed(ids):
+            state = fold(message.evolve, histories.get(id_, ()))
+            if state is not None and state.status is Status.ACCEPTED:
+                waiting[id_] = (state, histories[id_][-1].version)
+        return waiting
+
+    async def _submit(self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]) -> None:
+        """Start, send and record these; every reserved place is given back, whatever happens."""
+        started: list[_Started] = []
+        try:
+            started = await self._start(chosen)
+        finally:
+            self._carriage.release(len(chosen) - len(started))
+        async with asyncio.TaskGroup() as group:
+            for one in started:
+                group.create_task(self._carry(one))
+
+    async def _start(self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]) -> list[_Started]:
+        """Record the start of each; what expired, moved or cannot be opened is not started."""
+        texts = await self._open(chosen)
+        now = self._now()
+        entries: list[Entry] = []
+        for id_, (state, version) in chosen:
+            if id_ in texts:
+                events = state.start_submission(link=self._carriage.name, now=now)
+            else:
+                events = state.expire(now=state.expires_at)
+            charge = state.charge_due(events)
+            entries.append(
+                Entry(stream=id_, version=version, context=self._context, events=events, charge=charge)
+            )
+        outcomes = await self._store.commit(entries)
+        started: list[_Started] = []
+        for (id_, (state, _)), outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, Committed) and id_ in texts:
+                recorded = outcome.recorded[0]
+                if isinstance(recorded.event, SubmissionStarted):
+                    after = message.evolve(state, recorded.event, recorded.at)
+                    started.append(_Started(id_, after, recorded.version, self._parts(after, *texts[id_])))
+        return started
+
+    async def _open(
+        self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]
+    ) -> Mapping[UUID, tuple[str, str]]:
+        """Numbers and texts; a message whose day is destroyed is not in the answer."""
+        rows = await self._store.sealed([(state.sealed.day, id_) for id_, (state, _) in chosen])
+        opened: dict[UUID, tuple[str, str]] = {}
+        for id_, (state, _) in chosen:
+            if id_ in rows:
+                plain = self._vault.open(
+                    account=state.account, message=id_, sealed=state.sealed, ciphertext=rows[id_]
+                )
+                if plain is not None:
+                    opened[id_] = plain
+        return opened
+
+    def _parts(self, state: Message, phone: str, whole: str) -> tuple[Part, ...]:
+        pieces = text.split_ucs2(whole)
+        left = max(60, int((state.expires_at - self._now()).total_seconds()))
+        reference = self._references.next(phone) if len(pieces) > 1 else 0
+        return tuple(
+            Part(
+                destination=phone.removeprefix("+"),
+                payload=_udh(reference, len(pieces), number) + piece.encode("utf-16-be"),
+                data_coding=_UCS2,
+                udh=len(pieces) > 1,
+                validity_seconds=left,
+            )
+            for number, piece in enumerate(pieces, 1)
+        )
+
+    async def _carry(self, started: _Started) -> None:
+        try:
+            if len(started.parts) == 1:
+                answers = [await self._send(started, 1)]
+            else:
+                numbers = range(1, len(started.parts) + 1)
+                answers = await asyncio.gather(*(self._send(started, number) for number in numbers))
+        finally:
+            self._carriage.release(1)
+        await self._record(started, answers)
+
+    async def _send(self, started: _Started, number: int) -> Answer:
+        """One part; what the carrier certainly does not have is tried again for a while."""
+        pause = _PAUSE_SECONDS
+        for _ in range(_PART_TRIES):
+            answer = await self._carriage.submit(started.parts[number - 1], (started.id, number))
+            again = isinstance(answer, NotSent) or (isinstance(answer, Refused) and answer.retryable)
+            if not again:
+                return answer
+            await self._sleep(pause)
+            pause *= 2
+        return answer
+
+    async def _record(self, started: _Started, answers: Sequence[Answer]) -> None:
+        """The fact that the answers make; decided again where a receipt or a late answer came between."""
+        taken = tuple(
+            SubmittedPart(number=number, carrier_id=answer.carrier_id)
+            for number, answer in enumerate(answers, 1)
+            if isinstance(answer, Taken)
+        )
+        rows = tuple(_row(self._carriage.name, started.id, part) for part in taken)
+        state, version = started.state, started.version
+        for _ in range(MAX_TRIES):
+            events = _decide(state, answers, taken)
+            (outcome,) = await self._store.commit(
+                [
+                    Entry(
+                        stream=started.id,
+                        version=version,
+                        context=self._context,
+                        events=events,
+                        charge=state.charge_due(events),
+                        rows=rows,
+                    )
+                ]
+            )
+            if not isinstance(outcome, Conflict):
+                return
+            history = (await self._store.load([started.id]))[started.id]
+            folded = fold(message.evolve, history)
+            assert folded is not None
+            state, version = folded, history[-1].version
+        raise RuntimeError("a message kept moving while its submission was recorded")
+
+
+def _decide(
+    state: Message, answers: Sequence[Answer], taken: tuple[SubmittedPart, ...]
+) -> tuple[MessageEvent, ...]:
+    if len(taken) == len(answers):
+        return state.record_submitted(parts=taken)
+    for answer in answers:
+        if isinstance(answer, InDoubt):
+            return state.record_in_doubt(reason=answer.reason, taken=taken)
+    refused = next((a for a in answers if isinstance(a, Refused)), None)
+    if refused is not None:
+        return state.record_refused(code=refused.code, retryable=refused.retryable, taken=taken)
+    if taken:
+        return state.record_in_doubt(reason="only some parts were sent", taken=taken)
+    return state.record_refused(code="local:not-sent", retryable=True)
+
+
+def _row(link: str, id_: UUID, part: SubmittedPart) -> PartRow:
+    return PartRow(link=link, carrier_id=part.carrier_id, message=id_, part=part.number)
+
+
+def _udh(reference: int, total: int, number: int) -> bytes:
+    """The concatenation header `05 00 03 RR TT NN` (3GPP TS 23.040 §9.2.3.24.1), empty for a single part."""
+    return bytes((5, 0, 3, reference, total, number)) if total > 1 else b""
