@@ -68,10 +68,9 @@ class Proof:
             case Failed(refunded=True) | Expired() | Cancelled() as event:
                 balance = self._refunds[event.of.account, local_year(event.of.accepted_at)]
                 _add(balance, recorded.stream, event.of.segments, message=True)
-            case Delivered(revises="failed") as event:
-                # A delivery that revises a refunded failure is owed again; one that was not refunded is not.
-                # Which of the two it was is told by the posting beside it.
-                pass
+            case Delivered(owed_again=True) as event:
+                balance = self._refunds[event.of.account, local_year(event.of.accepted_at)]
+                _add(balance, recorded.stream, -event.of.segments, message=True)
             case _:
                 pass
 
@@ -108,10 +107,9 @@ class Proof:
         match event:
             case Debited(reason=DebitReason.ACCEPTED):
                 _add(self._debits[key], event.message, event.segments, posting=recorded.version)
-            case Debited(reason=DebitReason.REVISED):
+            case Debited():
                 # A revision takes its refund back.
                 _add(self._refunds[key], event.message, -event.segments)
-                _add(self._refunds[key], event.message, -event.segments, message=True)
             case Refunded():
                 _add(self._refunds[key], event.message, event.segments)
             case Opened() | Closed():

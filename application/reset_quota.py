@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.platform import load
-from application.ports import CloseYear, Committed, Entry, OpenYear, Store
+from application.ports import Charge, CloseYear, Committed, Entry, OpenYear, Store
 from domain.aggregates import contract
 from domain.aggregates.ledger import Ledger, at_posting
 from domain.errors import BadInput, NotFound
@@ -60,12 +60,13 @@ async def _reset_one(
         raise NotFound("not_found", f"There is no account {account}.", field="account")
     allowance = agreed.terms.allowance_segments
     old, new = await _ledger(store, account, year - 1), await _ledger(store, account, year)
-    charges = [OpenYear(account=account, year=year, allowance=allowance)] if not new.version else []
+    opening = [OpenYear(account=account, year=year, allowance=allowance)] if not new.version else []
     closing = (
         [CloseYear(account=account, year=year - 1)] if over and old.version and not old.after.closed else []
     )
-    if not dry_run and (charges or closing):
-        entries = [Entry(stream=None, version=None, context=context, charge=c) for c in (*closing, *charges)]
+    charges: tuple[Charge, ...] = (*closing, *opening)
+    if charges and not dry_run:
+        entries = [Entry(stream=None, version=None, context=context, charge=charge) for charge in charges]
         outcomes = await store.commit(entries)
         made = [r.event for o in outcomes if isinstance(o, Committed) for r in o.recorded]
         closed = [event for event in made if isinstance(event, Closed)]
@@ -73,7 +74,7 @@ async def _reset_one(
         opened = any(isinstance(event, Opened) for event in made)
     else:
         expired = max(0, old.after.allowance - old.after.net) if closing else 0
-        opened = bool(charges)
+        opened = bool(opening)
     return QuotaReset(
         account=account,
         year=year,

@@ -5,7 +5,7 @@ Whatever happens in between, a message that the carrier may have is never sent a
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,6 +23,16 @@ _PART_TRIES = 5
 _PAUSE_SECONDS = 0.25
 _UCS2 = 8
 _SENDERS_REMEMBERED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A message that waits for a carrier, as it was read; None where its sealed data is destroyed."""
+
+    id: UUID
+    state: Message
+    version: int
+    ciphertext: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +80,21 @@ class MessageSubmitter:
         """Carry the messages that still wait; others (sent before, cancelled, expired) are nothing to do."""
         waiting = await self._waiting(ids)
         async with asyncio.TaskGroup() as group:
-            while waiting:
-                places = await self._carriage.reserve(lane, len(waiting))
-                chosen = [waiting.popitem() for _ in range(places)]
-                group.create_task(self._submit(chosen))
+            start = 0
+            while start < len(waiting):
+                places = await self._carriage.reserve(lane, len(waiting) - start)
+                group.create_task(self._submit(waiting[start : start + places]))
+                start += places
 
-    async def _waiting(self, ids: Sequence[UUID]) -> OrderedDict[UUID, tuple[Message, int]]:
+    async def _waiting(self, ids: Sequence[UUID]) -> list[_Waiting]:
+        """Those of the ids that wait for a carrier, with their sealed data."""
         histories = await self._store.load(ids)
-        waiting: OrderedDict[UUID, tuple[Message, int]] = OrderedDict()
-        for id_ in reversed(ids):
-            state = fold(message.evolve, histories.get(id_, ()))
-            if state is not None and state.status is Status.ACCEPTED:
-                waiting[id_] = (state, histories[id_][-1].version)
-        return waiting
+        states = {id_: fold(message.evolve, histories.get(id_, ())) for id_ in dict.fromkeys(ids)}
+        found = [(id_, s) for id_, s in states.items() if s is not None and s.status is Status.ACCEPTED]
+        rows = await self._store.sealed([(state.sealed.day, id_) for id_, state in found])
+        return [_Waiting(id_, state, histories[id_][-1].version, rows.get(id_)) for id_, state in found]
 
-    async def _submit(self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]) -> None:
+    async def _submit(self, chosen: Sequence[_Waiting]) -> None:
         """Start, send and record these; every reserved place is given back, whatever happens."""
         started: list[_Started] = []
         try:
@@ -95,44 +105,37 @@ class MessageSubmitter:
             for one in started:
                 group.create_task(self._carry(one))
 
-    async def _start(self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]) -> list[_Started]:
-        """Record the start of each; what expired, moved or cannot be opened is not started."""
-        texts = await self._open(chosen)
+    async def _start(self, chosen: Sequence[_Waiting]) -> list[_Started]:
+        """Record the start of each; what expired, moved meanwhile or cannot be opened is not started."""
         now = self._now()
-        entries: list[Entry] = []
-        for id_, (state, version) in chosen:
-            if id_ in texts:
-                events = state.start_submission(link=self._carriage.name, now=now)
+        opened = [self._open(one) for one in chosen]
+        entries = []
+        for one, plain in zip(chosen, opened, strict=True):
+            if plain is None:
+                # The keys of its day are destroyed: nobody can send it any more, so its validity is over.
+                events = one.state.expire(now=one.state.expires_at)
             else:
-                events = state.expire(now=state.expires_at)
-            charge = state.charge_due(events)
+                events = one.state.start_submission(link=self._carriage.name, now=now)
+            charge = one.state.charge_due(events)
             entries.append(
-                Entry(stream=id_, version=version, context=self._context, events=events, charge=charge)
+                Entry(stream=one.id, version=one.version, context=self._context, events=events, charge=charge)
             )
         outcomes = await self._store.commit(entries)
         started: list[_Started] = []
-        for (id_, (state, _)), outcome in zip(chosen, outcomes, strict=True):
-            if isinstance(outcome, Committed) and id_ in texts:
+        for one, plain, outcome in zip(chosen, opened, outcomes, strict=True):
+            if isinstance(outcome, Committed) and plain is not None:
                 recorded = outcome.recorded[0]
                 if isinstance(recorded.event, SubmissionStarted):
-                    after = message.evolve(state, recorded.event, recorded.at)
-                    started.append(_Started(id_, after, recorded.version, self._parts(after, *texts[id_])))
+                    after = message.evolve(one.state, recorded.event, recorded.at)
+                    started.append(_Started(one.id, after, recorded.version, self._parts(after, *plain)))
         return started
 
-    async def _open(
-        self, chosen: Sequence[tuple[UUID, tuple[Message, int]]]
-    ) -> Mapping[UUID, tuple[str, str]]:
-        """Numbers and texts; a message whose day is destroyed is not in the answer."""
-        rows = await self._store.sealed([(state.sealed.day, id_) for id_, (state, _) in chosen])
-        opened: dict[UUID, tuple[str, str]] = {}
-        for id_, (state, _) in chosen:
-            if id_ in rows:
-                plain = self._vault.open(
-                    account=state.account, message=id_, sealed=state.sealed, ciphertext=rows[id_]
-                )
-                if plain is not None:
-                    opened[id_] = plain
-        return opened
+    def _open(self, one: _Waiting) -> tuple[str, str] | None:
+        if one.ciphertext is None:
+            return None
+        return self._vault.open(
+            account=one.state.account, message=one.id, sealed=one.state.sealed, ciphertext=one.ciphertext
+        )
 
     def _parts(self, state: Message, phone: str, whole: str) -> tuple[Part, ...]:
         pieces = text.split_ucs2(whole)

@@ -197,7 +197,7 @@ class Message:
         if self.status is Status.DELIVERED or verdicts.count(Verdict.DELIVERED) < self.parts:
             return ()
         revises = "failed" if self.status is Status.FAILED else ""
-        return (Delivered(of=self.dimensions, revises=revises),)
+        return (Delivered(of=self.dimensions, revises=revises, owed_again=self.refunded),)
 
     def give_up_unreported(self) -> tuple[MessageEvent, ...]:
         """No receipt came in time and the policy refunds; only where delivery is what is charged."""
@@ -216,7 +216,7 @@ class Message:
                     return self._refund(RefundReason.CANCELLED)
                 case Failed(refunded=True) if not self.refunded:
                     return self._refund(_REASONS[event.cause])
-                case Delivered() if self.refunded:
+                case Delivered(owed_again=True):
                     return DebitDue(
                         account=self.account,
                         year=self.charged.year,

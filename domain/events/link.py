@@ -1,7 +1,7 @@
 """Configured connections to carriers: configuration and state changes are facts too."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from domain.values import Carrier
 
@@ -23,7 +23,8 @@ class Configured:
     rate_per_second: int
     """0 is no limit."""
     response_timeout_seconds: int
-    id_format: str = "same"
+    id_format: Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"] = "same"
+    """How the carrier writes one id in the submit answer and in the receipt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

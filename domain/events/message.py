@@ -147,6 +147,8 @@ class Delivered:
     of: Dimensions
     revises: str = ""
     """The outcome this one contradicts: empty or "failed"."""
+    owed_again: bool = False
+    """The failure had been refunded: the ledger takes the refund back in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

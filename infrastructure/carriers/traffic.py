@@ -1,13 +1,14 @@
-"""What the platform and a carrier say to each other, in words that every protocol shares.
+"""The words every protocol shares: those of the use cases, and beside them replies and a link's settings.
 
 Phone numbers, texts and secrets never show in a repr, so that no log line or error can carry them.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from application.carriage import Answer, InDoubt, NotSent, Part, Receipt, Refused, Taken
 
 __all__ = [
     "Answer",
@@ -30,66 +31,6 @@ Key = Hashable
 
 IdFormat = Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"]
 """How the carrier writes one id in the submit answer and in the receipt."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """One PDU's worth of a message: at most 254 octets of payload, the UDH included when `udh` is set."""
-
-    destination: str = field(repr=False)
-    payload: bytes = field(repr=False)
-    data_coding: int
-    udh: bool = False
-    validity_seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The carrier took the part; `carrier_id` is what its receipt will name, in normal form."""
-
-    carrier_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The carrier did not take the part; `code` is its own code, "local:..." when we refused to encode it."""
-
-    code: str
-    retryable: bool = False
-    throttled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class InDoubt:
-    """The part may have reached the carrier, and no answer came: it must not simply be sent again."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """Not one octet of the part was given to the network: it can be sent again."""
-
-    reason: str
-
-
-Answer = Taken | Refused | InDoubt | NotSent
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
-    """A delivery report as the carrier wrote it; an empty `carrier_id` means that it named none.
-
-    `status` is upper case ("DELIVRD", "UNDELIV", "MK:0001"...), `error_code` raw. `done_text` is the
-    carrier's time as written, `done_at` the same as a time of China, None where it cannot be read.
-    """
-
-    carrier_id: str
-    status: str
-    error_code: str = ""
-    done_text: str = ""
-    done_at: datetime | None = None
-    phone: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
