@@ -46,6 +46,9 @@ class Intake:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def put(self, connection: Connection, delivery: Delivery) -> None:
         self._waiting.append((connection, delivery))
         self._arrived.set()

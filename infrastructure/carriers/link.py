@@ -146,6 +146,16 @@ class CarrierLink:
             free = min(free, self._bucket.available(self._clock()))
         return max(free - len(self._queue), 0)
 
+    @property
+    def rate(self) -> float:
+        """Parts a second that are allowed now; infinite without a limit."""
+        return self._bucket.rate
+
+    @property
+    def waiting_receipts(self) -> int:
+        """The number of receipts and replies that are not stored yet."""
+        return len(self._intake)
+
     async def ready(self) -> None:
         """Return when `capacity()` is above 0; raises LinkClosedError when it never will be."""
         while self.capacity() <= 0:

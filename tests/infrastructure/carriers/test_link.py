@@ -1,0 +1,642 @@
+"""A link against the simulated carrier and against raw octets, over real sockets."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+
+import pytest
+import uvloop
+
+from infrastructure.carriers.link import LinkClosedError
+from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Refused, Taken
+from infrastructure.simulator.account import Owed
+from infrastructure.simulator.receipts import receipt_for
+from infrastructure.simulator.script import PlannedReceipt, Script
+from infrastructure.simulator.server import serve
+from infrastructure.simulator.wire import Pdu, build
+from tests.infrastructure.carriers.rig import (
+    GOLDEN,
+    SYSTEM_ID,
+    Desk,
+    RawPeer,
+    carrier,
+    desk,
+    part,
+    raw_carrier,
+    settings,
+    until,
+)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request) -> Iterator[Callable[[Coroutine[None, None, None]], None]]:
+    """Run a test's coroutine in each kind of event loop that the platform may use."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        yield runner.run
+
+
+def test_parts_are_taken_and_their_receipts_come_back_with_the_same_ids(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            answers = await our.send(*(part(number) for number in range(250)))
+            await until(lambda: len(our.receipts) == 250)
+            assert {answer.carrier_id for answer in answers} == {each.carrier_id for each in our.receipts}
+            assert {each.status for each in our.receipts} == {"DELIVRD"}
+            await until(lambda: simulator.counters.receipts_acked == 250)
+
+    run(play())
+
+
+def test_the_states_of_a_link_are_told_in_order(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            await our.link.ready()
+        assert our.phases == [LinkPhase.CONNECTING, LinkPhase.BOUND, LinkPhase.CLOSED]
+
+    run(play())
+
+
+def test_a_long_message_goes_as_parts_with_their_headers(run):
+    async def play() -> None:
+        heads = []
+
+        async def take(peer: RawPeer) -> None:
+            await peer.let_in()
+            while True:
+                submit = await peer.expect("submit_sm")
+                heads.append((submit.fields["esm_class"], submit.fields["short_message"][:6]))
+                peer.send(Pdu("submit_sm_resp", submit.sequence, 0, {"message_id": "m"}))
+
+        async with raw_carrier(take) as port, desk(port) as our:
+            headers = [bytes((5, 0, 3, 42, 2, number)) for number in (1, 2)]
+            await our.send(
+                *(part(payload=each + "长".encode("utf-16-be") * 67, udh=True) for each in headers)
+            )
+            assert heads == [(0x40, each) for each in headers]
+
+    run(play())
+
+
+@pytest.mark.parametrize(("system_id", "code"), [(SYSTEM_ID, "0x0E"), ("nobody", "0x0F")])
+def test_wrong_credentials_are_told_and_not_tried_again_soon(run, system_id, code):
+    async def play() -> None:
+        async with (
+            await serve(carrier()) as simulator,
+            desk(simulator.port, system_id=system_id, password="wrong") as our,
+        ):
+            await until(lambda: LinkPhase.REFUSED in our.phases)
+            assert our.states[-1].reason == f"bind refused: {code}"
+            assert our.link.capacity() == 0
+            assert our.phases == [LinkPhase.CONNECTING, LinkPhase.REFUSED]
+
+    run(play())
+
+
+def test_nothing_is_sent_while_the_link_is_not_bound(run):
+    async def play() -> None:
+        our = Desk(settings(1))
+        assert our.link.capacity() == 0
+        assert await our.link.submit(part()) == NotSent("not bound")
+
+    run(play())
+
+
+def test_a_refused_part_is_answered_with_the_carriers_code(run):
+    async def play() -> None:
+        script = Script(refusal_rate=1.0, refusal_codes=(0x0B,))
+        async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
+            assert await our.send(part()) == [Refused("0x0B")]
+
+    run(play())
+
+
+def test_a_part_that_fits_no_pdu_is_refused_here(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            unfit, fit = await our.send(part(text="长" * 200), part())
+            assert unfit == Refused("local:unfit")
+            assert isinstance(fit, Taken)
+            assert simulator.counters.submitted == 1
+
+    run(play())
+
+
+def test_throttling_slows_the_link_down(run):
+    async def play() -> None:
+        script = Script(throttle_rate=1.0)
+        async with (
+            await serve(carrier(script)) as simulator,
+            desk(simulator.port, rate_per_second=100_000) as our,
+        ):
+            before = our.link.rate
+            answers = await our.send(part())
+            assert answers == [Refused("0x58", retryable=True, throttled=True)]
+            assert our.link.rate == before / 2
+
+    run(play())
+
+
+def test_the_rate_of_a_link_is_kept(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port, rate_per_second=100) as our:
+            await our.link.ready()
+            started = time.monotonic()
+            await our.send(*(part(number) for number in range(30)))
+            assert time.monotonic() - started >= (30 - 5 - 1) / 100
+
+    run(play())
+
+
+def test_parts_beyond_the_capacity_wait_their_turn(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port, window=2) as our:
+            await our.link.ready()
+            futures = [our.link.submit(part(number)) for number in range(50)]
+            assert our.link.capacity() == 0
+            assert {type(answer) for answer in await asyncio.gather(*futures)} == {Taken}
+
+    run(play())
+
+
+def test_the_window_is_never_exceeded(run):
+    async def play() -> None:
+        most = 0
+
+        async def hold_three(peer: RawPeer) -> None:
+            nonlocal most
+            await peer.let_in()
+            waiting = []
+            while True:
+                waiting.append(await peer.expect("submit_sm"))
+                most = max(most, len(waiting))
+                if len(waiting) == 3:
+                    for each in waiting:
+                        peer.send(Pdu("submit_sm_resp", each.sequence, 0, {"message_id": "m"}))
+                    waiting.clear()
+
+        async with raw_carrier(hold_three) as port, desk(port, window=3) as our:
+            await our.send(*(part(number) for number in range(30)))
+            assert most == 3
+
+    run(play())
+
+
+def test_no_answer_in_time_is_doubt_and_the_late_answer_comes_with_its_key(run):
+    async def play() -> None:
+        go = asyncio.Event()
+
+        async def answer_late(peer: RawPeer) -> None:
+            await peer.let_in()
+            submit = await peer.expect("submit_sm")
+            await go.wait()
+            peer.send(Pdu("submit_sm_resp", submit.sequence, 0, {"message_id": "late"}))
+            await peer.expect("nothing more")
+
+        async with raw_carrier(answer_late) as port, desk(port, response_timeout_seconds=0.1) as our:
+            await our.link.ready()
+            assert await our.link.submit(part(), key="message 7") == InDoubt("no answer in time")
+            assert our.link.capacity() == 100
+            go.set()
+            await until(lambda: our.late == [("message 7", Taken("late"))])
+
+    run(play())
+
+
+def test_the_answer_to_a_part_that_nobody_awaits_any_more_comes_with_its_key(run):
+    async def play() -> None:
+        script = Script(submit_delay_ms=20)
+        async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
+            await our.link.ready()
+            our.link.submit(part(), key="k").cancel()
+            await until(lambda: our.late)
+            assert [(key, type(answer)) for key, answer in our.late] == [("k", Taken)]
+
+    run(play())
+
+
+def test_silence_leaves_only_its_own_parts_in_doubt(run):
+    async def play() -> None:
+        script = Script(silence_rate=0.3)
+        async with (
+            await serve(carrier(script)) as simulator,
+            desk(simulator.port, response_timeout_seconds=0.2) as our,
+        ):
+            answers = await our.send(*(part(number) for number in range(60)))
+            in_doubt = sum(isinstance(answer, InDoubt) for answer in answers)
+            assert 0 < in_doubt < 60
+            assert in_doubt == simulator.counters.silent
+
+    run(play())
+
+
+def test_receipts_may_come_early_twice_and_late(run):
+    async def play() -> None:
+        script = Script(
+            submit_delay_ms=5,
+            early_rate=0.4,
+            double_rate=0.4,
+            late_rate=0.3,
+            late_seconds=0.2,
+            failed_rate=0.3,
+        )
+        async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
+            answers = await our.send(*(part(number) for number in range(100)))
+            ids = {answer.carrier_id for answer in answers}
+            await until(lambda: {each.carrier_id for each in our.receipts} == ids)
+            await until(lambda: len(our.receipts) > 100)
+            assert {each.status for each in our.receipts} == {"DELIVRD", "UNDELIV", "REJECTD", "EXPIRED"}
+
+    run(play())
+
+
+@pytest.mark.parametrize("id_format", ["same", "resp-hex-dlr-dec", "resp-dec-hex"])
+def test_ids_meet_whatever_the_carrier_writes(run, id_format):
+    async def play() -> None:
+        script = Script(id_format=id_format)
+        async with (
+            await serve(carrier(script)) as simulator,
+            desk(simulator.port, id_format=id_format) as our,
+        ):
+            (answer,) = await our.send(part())
+            await until(lambda: our.receipts)
+            assert our.receipts[0].carrier_id == answer.carrier_id
+
+    run(play())
+
+
+def test_a_receipt_is_acknowledged_only_after_it_is_stored(run):
+    async def play() -> None:
+        stored = asyncio.Event()
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+
+            async def store_slowly(batch) -> None:
+                await stored.wait()
+                await our.keep(batch)
+
+            our.store = store_slowly
+            await our.send(part(1))
+            await until(lambda: simulator.counters.receipts_sent == 1)
+            # The next answer shows that the link has read everything before it.
+            await our.send(part(2))
+            assert simulator.counters.receipts_acked == 0
+            stored.set()
+            await until(lambda: simulator.counters.receipts_acked == 2)
+
+    run(play())
+
+
+def test_receipts_that_could_not_be_stored_come_again(run):
+    async def play() -> None:
+        async with (
+            await serve(carrier(resend_seconds=0.05)) as simulator,
+            desk(simulator.port) as our,
+        ):
+            attempts = 0
+
+            async def fail_twice(batch) -> None:
+                nonlocal attempts
+                attempts += 1
+                if attempts <= 2:
+                    raise ConnectionError("the database is away")
+                await our.keep(batch)
+
+            our.store = fail_twice
+            await our.send(part())
+            await until(lambda: our.receipts)
+            assert attempts == 3
+
+    run(play())
+
+
+def test_receipts_that_arrive_during_a_store_are_stored_together(run):
+    async def play() -> None:
+        may_store = asyncio.Event()
+        begun: list[int] = []
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+
+            async def wait_and_keep(batch) -> None:
+                begun.append(len(batch))
+                await may_store.wait()
+                await our.keep(batch)
+
+            our.store = wait_and_keep
+            await our.send(*(part(number) for number in range(100)))
+            await until(lambda: sum(begun) + our.link.waiting_receipts == 100)
+            may_store.set()
+            await until(lambda: len(our.receipts) == 100)
+            assert len(our.batches) <= 2
+
+    run(play())
+
+
+def test_a_flood_of_receipts_stops_the_reading_until_they_are_stored(run):
+    async def play() -> None:
+        may_store = asyncio.Event()
+        async with (
+            await serve(carrier(receipt_window=100_000)) as simulator,
+            desk(simulator.port, waiting_receipts_limit=50, response_timeout_seconds=0.3) as our,
+        ):
+
+            async def wait_and_keep(batch) -> None:
+                await may_store.wait()
+                await our.keep(batch)
+
+            our.store = wait_and_keep
+            await our.link.ready()
+            for number in range(3_000):
+                simulator.accounts[SYSTEM_ID].deliver(owed(number))
+            await until(lambda: our.link.waiting_receipts > 50)
+            held = our.link.submit(part())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(held), 0.6)
+            assert our.link.waiting_receipts < 3_000
+            may_store.set()
+            assert isinstance(await held, Taken)
+            await until(lambda: len(our.receipts) == 3_001)
+
+    run(play())
+
+
+def owed(number: int) -> Owed:
+    """A receipt for nothing that was ever submitted."""
+    submitted = {"destination_addr": "8613800138000", "source_addr": "10690001"}
+    return receipt_for(submitted, f"unknown{number}", PlannedReceipt(0, "DELIVRD", "000"))
+
+
+def test_a_reply_from_a_phone_is_handed_on(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            await our.link.ready()
+            text = "退订".encode("utf-16-be")
+            simulator.reply(SYSTEM_ID, phone="8613800138000", to="10690001", payload=text)
+            await until(lambda: our.replies)
+            assert (our.replies[0].phone, our.replies[0].payload) == ("8613800138000", text)
+
+    run(play())
+
+
+def test_when_the_carrier_unbinds_the_link_comes_back(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            await our.link.ready()
+            simulator.unbind(SYSTEM_ID)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "unbound by the carrier"
+            assert [type(answer) for answer in await our.send(part())] == [Taken]
+
+    run(play())
+
+
+def test_when_the_connection_drops_the_unanswered_are_in_doubt_and_nothing_is_sent_twice(run, tmp_path):
+    async def play() -> None:
+        script = Script(drop_every=20)
+        async with await serve(carrier(script)) as simulator, desk(simulator.port, window=10) as our:
+            answers = await our.send(*(part(number, text=f"第{number}条") for number in range(100)))
+            lost = [answer for answer in answers if isinstance(answer, InDoubt)]
+            assert lost
+            assert {type(answer) for answer in answers} <= {Taken, InDoubt, NotSent}
+            sent = [answer for answer in answers if not isinstance(answer, NotSent)]
+            assert simulator.counters.submitted <= len(sent)
+            taken = {answer.carrier_id for answer in answers if isinstance(answer, Taken)}
+            assert len(taken) == sum(isinstance(answer, Taken) for answer in answers)
+
+    run(play())
+
+
+def test_what_waited_behind_a_full_window_is_not_sent_when_the_connection_drops(run):
+    async def play() -> None:
+        async def take_one_and_hang_up(peer: RawPeer) -> None:
+            await peer.let_in()
+            await peer.expect("submit_sm")
+
+        async with (
+            raw_carrier(take_one_and_hang_up) as port,
+            desk(port, window=1, reconnect_min_seconds=5, reconnect_max_seconds=5) as our,
+        ):
+            await our.link.ready()
+            written, queued = our.link.submit(part(1)), our.link.submit(part(2))
+            assert isinstance(await written, InDoubt)
+            assert isinstance(await queued, NotSent)
+
+    run(play())
+
+
+def test_receipts_owed_by_the_carrier_come_after_the_next_bind(run):
+    async def play() -> None:
+        script = Script(receipt_delay_ms_min=100, receipt_delay_ms_max=100)
+        async with await serve(carrier(script)) as simulator:
+            async with desk(simulator.port) as first:
+                (answer,) = await first.send(part())
+            await until(lambda: simulator.owed(SYSTEM_ID) == 1)
+            async with desk(simulator.port) as second:
+                await until(lambda: second.receipts)
+                assert second.receipts[0].carrier_id == answer.carrier_id
+
+    run(play())
+
+
+def test_a_half_open_connection_is_noticed_and_replaced(run):
+    async def play() -> None:
+        async with (
+            await serve(carrier()) as simulator,
+            desk(simulator.port, keep_alive_seconds=0.05, response_timeout_seconds=0.1) as our,
+        ):
+            await our.link.ready()
+            simulator.freeze(SYSTEM_ID)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "keep-alive unanswered"
+
+    run(play())
+
+
+def test_an_idle_link_is_kept_alive(run):
+    async def play() -> None:
+        questions = 0
+
+        async def answer_questions(peer: RawPeer) -> None:
+            nonlocal questions
+            await peer.let_in()
+            while True:
+                peer.send(Pdu("enquire_link_resp", (await peer.expect("enquire_link")).sequence))
+                questions += 1
+
+        async with raw_carrier(answer_questions) as port, desk(port, keep_alive_seconds=0.04) as our:
+            await until(lambda: questions >= 3)
+            assert our.phases == [LinkPhase.CONNECTING, LinkPhase.BOUND]
+
+    run(play())
+
+
+def test_garbage_on_the_wire_ends_the_connection_and_the_link_comes_back(run):
+    async def play() -> None:
+        connections = 0
+
+        async def rubbish_first(peer: RawPeer) -> None:
+            nonlocal connections
+            connections += 1
+            await peer.let_in()
+            if connections == 1:
+                peer.writer.write(b"\xff" * 100)
+            await peer.expect("nothing more")
+
+        async with raw_carrier(rubbish_first) as port, desk(port) as our:
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "garbage on the wire"
+
+    run(play())
+
+
+def test_pdus_in_single_octets_are_understood(run):
+    async def play() -> None:
+        async def drip(peer: RawPeer) -> None:
+            await peer.let_in()
+            submit = await peer.expect("submit_sm")
+            answer = build(Pdu("submit_sm_resp", submit.sequence, 0, {"message_id": "a1b2c3d4"}))
+            for octet in answer + GOLDEN["deliver_sm_dlr_tlv"]:
+                peer.writer.write(bytes([octet]))
+                await peer.writer.drain()
+                await asyncio.sleep(0)
+            await peer.expect("nothing more")
+
+        async with raw_carrier(drip) as port, desk(port) as our:
+            assert await our.send(part()) == [Taken("a1b2c3d4")]
+            await until(lambda: our.receipts)
+            assert our.receipts[0].carrier_id == "a1b2c3d4"
+
+    run(play())
+
+
+def test_words_before_the_answer_to_the_bind_do_not_count_as_bound(run):
+    async def play() -> None:
+        async def talkative(peer: RawPeer) -> None:
+            bind = await peer.expect("bind_transceiver")
+            peer.send(Pdu("enquire_link", 9))
+            await peer.expect("enquire_link_resp")
+            assert our.link.capacity() == 0
+            peer.send(Pdu("bind_transceiver_resp", bind.sequence, 0, {"system_id": "X"}))
+            await peer.expect("nothing more")
+
+        async with raw_carrier(talkative) as port, desk(port) as our:
+            await our.link.ready()
+
+    run(play())
+
+
+def test_an_unanswered_bind_is_given_up(run):
+    async def play() -> None:
+        async def say_nothing(peer: RawPeer) -> None:
+            while True:
+                await peer.read()
+
+        async with raw_carrier(say_nothing) as port, desk(port, response_timeout_seconds=0.1) as our:
+            await until(lambda: LinkPhase.LOST in our.phases)
+            assert our.states[1].reason == "bind unanswered"
+
+    run(play())
+
+
+def test_the_pauses_between_attempts_grow_to_their_limit(run):
+    async def play() -> None:
+        async with raw_carrier(lambda _: asyncio.sleep(0)) as port:
+            pass
+        our = Desk(settings(port, reconnect_min_seconds=0.02, reconnect_max_seconds=0.08))
+        pauses: list[float] = []
+        sleep = our.link._sleep
+
+        async def noted(seconds: float) -> None:
+            pauses.append(seconds)
+            await sleep(seconds)
+
+        our.link._sleep = noted
+        running = asyncio.create_task(our.link.run())
+        await until(lambda: len(pauses) >= 5)
+        await our.link.close()
+        await running
+        assert pauses[:5] == pytest.approx([0.015, 0.03, 0.06, 0.06, 0.06])
+
+    run(play())
+
+
+def test_closing_finishes_the_window_and_unbinds(run):
+    async def play() -> None:
+        script = Script(submit_delay_ms=100)
+        async with await serve(carrier(script)) as simulator:
+            async with desk(simulator.port) as our:
+                await our.link.ready()
+                futures = [our.link.submit(part(number)) for number in range(10)]
+            assert {type(future.result()) for future in futures} == {Taken}
+            assert our.phases[-1] is LinkPhase.CLOSED
+
+    run(play())
+
+
+def test_closing_does_not_wait_for_ever(run):
+    async def play() -> None:
+        script = Script(silence_rate=1.0)
+        async with await serve(carrier(script)) as simulator:
+            async with desk(simulator.port, close_timeout_seconds=0.1) as our:
+                await our.link.ready()
+                future = our.link.submit(part())
+            assert future.result() == InDoubt("link closed")
+
+    run(play())
+
+
+def test_after_closing_nobody_waits_for_capacity(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator:
+            async with desk(simulator.port) as our:
+                await our.link.ready()
+            with pytest.raises(LinkClosedError):
+                await our.link.ready()
+            assert await our.link.submit(part()) == NotSent("not bound")
+
+    run(play())
+
+
+def test_closing_wakes_those_who_wait_for_capacity(run):
+    async def play() -> None:
+        our = Desk(settings(1, reconnect_min_seconds=60, reconnect_max_seconds=60))
+        running = asyncio.create_task(our.link.run())
+        waiting = asyncio.create_task(our.link.ready())
+        await until(lambda: LinkPhase.LOST in our.phases)
+        await our.link.close()
+        await running
+        with pytest.raises(LinkClosedError):
+            await waiting
+
+    run(play())
+
+
+def test_a_cancelled_link_answers_everybody(run):
+    async def play() -> None:
+        script = Script(silence_rate=1.0)
+        async with await serve(carrier(script)) as simulator:
+            our = Desk(settings(simulator.port))
+            running = asyncio.create_task(our.link.run())
+            await our.link.ready()
+            future = our.link.submit(part())
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            assert isinstance(await future, InDoubt | NotSent)
+
+    run(play())
+
+
+def test_no_log_line_names_a_phone(run, caplog):
+    async def play() -> None:
+        async with await serve(carrier(resend_seconds=60.0)) as simulator, desk(simulator.port) as our:
+
+            async def fail(batch) -> None:
+                raise ValueError(f"cannot store {batch[0].phone}")
+
+            our.store = fail
+            await our.send(part())
+            await until(lambda: simulator.counters.receipts_again)
+
+    with caplog.at_level("DEBUG"):
+        run(play())
+    assert "not stored: ValueError" in caplog.text
+    assert "138138" not in caplog.text
