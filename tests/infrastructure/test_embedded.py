@@ -271,10 +271,13 @@ def test_a_second_owner_of_the_folder_is_refused(servers: EmbeddedServers, home:
     assert servers.alive()
 
 
-def test_a_pid_file_that_names_another_process_does_not_stop_the_start(home: Path):
-    (home / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{home / 'postgres'}\n")
-    with embedded.start(home) as servers:
-        assert servers.alive()
+def test_a_pid_file_that_names_a_stranger_does_not_stop_the_start(home: Path):
+    user = (home / "postgres").stat().st_uid
+    with subprocess.Popen(["cat"], user=user, stdin=subprocess.PIPE) as stranger:  # noqa: S607
+        (home / "postgres" / "postmaster.pid").write_text(f"{stranger.pid}\n{home / 'postgres'}\n")
+        with embedded.start(home) as servers:
+            assert servers.alive()
+        assert stranger.poll() is None
 
 
 def test_a_process_of_a_person_in_the_data_folder_is_left_alone(home: Path):
