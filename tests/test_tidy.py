@@ -92,10 +92,6 @@ def test_nothing_is_left_as_a_note_to_ourselves():
     assert notes == []
 
 
-def test_the_folder_of_the_migrations_does_not_shadow_its_library():
-    assert "alembic/__init__.py" not in [name for name, _ in texts(".py")]
-
-
 def test_every_dependency_is_locked():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
