@@ -85,6 +85,14 @@ class Dispatcher:
                 )
         return sum(map(len, groups.values()))
 
+    def links_of(self, carrier: Carrier) -> list[str]:
+        """Names of the links that take a carrier's numbers now."""
+        return [link.name for link in self._links.now() if link.serves(carrier)]
+
+    def known_links(self) -> Sequence[Link]:
+        """All links as they are now."""
+        return self._links.now()
+
 
 class Links:
     """Where each carrier's numbers go: read afresh every second, so that changes take effect by themselves."""
@@ -97,11 +105,12 @@ class Links:
 
     def route(self, carrier: Carrier) -> str | None:
         """The link for the next job of a carrier: its links take turns. None where there is none."""
-        serving = [link.name for link in self._now() if link.serves(carrier)]
+        serving = [link.name for link in self.now() if link.serves(carrier)]
         self._turn += 1
         return serving[self._turn % len(serving)] if serving else None
 
-    def _now(self) -> Sequence[Link]:
+    def now(self) -> Sequence[Link]:
+        """All links, at most a second old."""
         if time.monotonic() >= self._until:
             self._known = self._read()
             self._until = time.monotonic() + _IDLE_SECONDS

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -54,6 +55,11 @@ class EventStore:
     async def founded(self, topic: str) -> Sequence[Recorded]:
         """Founding events of a noun, oldest first; served by the partial index of migration 0001."""
         return [_recorded(row) for row in await self._read("founded", (topic,))]
+
+    def nouns(self, topic: str) -> list[list[Recorded]]:
+        """Whole histories of all nouns with a founding topic; blocking, for threads without an event loop."""
+        rows = self.recorder.rows(self._queries["nouns"], (topic,))
+        return [list(history) for _, history in groupby(map(_recorded, rows), key=lambda r: r.stream)]
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         """Group commit."""
@@ -153,6 +159,9 @@ def _queries(schema: str) -> dict[str, Composed]:
         " AND originator_version > %s ORDER BY originator_version LIMIT %s",
         "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding})"
         " ORDER BY notification_id",
+        "nouns": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id IN"
+        f" (SELECT originator_id FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding}))"
+        " ORDER BY originator_id, originator_version",
         "sealed": "SELECT s.message_id, s.ciphertext FROM unnest(%s::date[], %s::uuid[]) AS w(day, id)"
         " JOIN {0}.sealed_messages s ON s.day = w.day AND s.message_id = w.id",
         "phone": "SELECT s.day, s.message_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"

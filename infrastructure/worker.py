@@ -72,7 +72,7 @@ class Worker:
         try:
             while not stop.is_set():
                 await self._look()
-                await _pause(stop, _LOOK_SECONDS)
+                await pause(stop, _LOOK_SECONDS)
         finally:
             await asyncio.gather(*(self._end(name) for name in list(self._running)))
             matcher.cancel()
@@ -219,7 +219,7 @@ class Worker:
         """Look at held receipts again and again: their messages may be known by now."""
         rounds = 0
         while not stop.is_set():
-            await _pause(stop, _MATCH_SECONDS)
+            await pause(stop, _MATCH_SECONDS)
             rounds += 1
             try:
                 await self._receipts.match_held()
@@ -229,7 +229,8 @@ class Worker:
                 _log.warning("held receipts wait: %s", type(error).__name__)
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until told to stop."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()

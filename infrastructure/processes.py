@@ -1,0 +1,106 @@
+"""The processes behind the commands: each builds its parts, works until SIGTERM or SIGINT, and lets go."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import uvloop
+from dramatiq.brokers.redis import RedisBroker
+from eventsourcing.postgres import PostgresTrackingRecorder
+
+from domain.aggregates import fold, link
+from domain.aggregates.link import Link
+from infrastructure import projector
+from infrastructure.bootstrap import Platform, platform
+from infrastructure.dispatcher import Dispatcher, Links
+from infrastructure.jobs import make_broker
+from infrastructure.lease import Leases
+from infrastructure.log_reader import LogReader
+from infrastructure.scheduler import Scheduler
+from infrastructure.settings import Settings
+from infrastructure.worker import Worker, pause
+
+_TURN_SECONDS = 0.5
+
+
+def run_worker(settings: Settings) -> None:
+    """Own the links that nobody else owns, and carry."""
+
+    async def work(made: Platform, stop: asyncio.Event) -> None:
+        await Worker(made, redis_url=settings.redis_url).run(stop)
+
+    with platform(settings) as made:
+        _run(lambda stop: work(made, stop))
+
+
+def run_scheduler(settings: Settings) -> None:
+    """Do what time brings; a second scheduler waits for the first to end."""
+
+    async def work(made: Platform, stop: asyncio.Event) -> None:
+        leases = Leases(settings.database_url)
+        broker = make_broker(settings.redis_url)
+        with _dispatcher(made, broker) as dispatcher:
+            while not stop.is_set() and not await asyncio.to_thread(leases.acquire, "scheduler"):
+                await pause(stop, _TURN_SECONDS)
+            await Scheduler(made, broker, dispatcher).run(stop)
+        leases.close()
+
+    with platform(settings) as made:
+        _run(lambda stop: work(made, stop))
+
+
+def run_dispatcher(settings: Settings) -> None:
+    """Turn the log into jobs; a second dispatcher waits for the first to end."""
+    stop = _stop_on_signal()
+    leases = Leases(settings.database_url)
+    with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
+        while not stop.is_set() and not leases.acquire("dispatcher"):
+            stop.wait(_TURN_SECONDS)
+        dispatcher.run(stop)
+    leases.close()
+
+
+def run_projector(settings: Settings) -> None:
+    """Keep the read models up with the log."""
+    projector.run(settings, _stop_on_signal())
+
+
+@contextmanager
+def _dispatcher(made: Platform, broker: RedisBroker) -> Iterator[Dispatcher]:
+    """A dispatcher that reads the links from their own streams."""
+    poll_seconds = made.settings.follow_poll_ms / 1_000
+    with LogReader(made.store.recorder, poll_seconds=poll_seconds) as log:
+        yield Dispatcher(
+            log=log,
+            tracking=PostgresTrackingRecorder(made.store.datastore),
+            broker=broker,
+            links=Links(lambda: _links(made)),
+            job_messages=made.settings.job_messages,
+        )
+
+
+def _links(made: Platform) -> list[Link]:
+    folded = (fold(link.evolve, history) for history in made.store.nouns("link.configured"))
+    return [state for state in folded if state is not None]
+
+
+def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run an event loop until the work ends; the first signal asks it to stop."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await work(stop)
+
+    uvloop.run(main())
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,181 @@
+"""What time brings: keys and partitions ahead, the turn of the year, and sweeps for what got stuck.
+
+One scheduler works at a time. Its candidates come from the message history; each is decided on its own facts.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from uuid import UUID
+
+import psycopg
+from dramatiq.brokers.redis import RedisBroker
+from psycopg.sql import SQL, Identifier
+
+from application import settle_messages
+from application.ports import Entry
+from application.reactions import SubmitJob
+from application.reset_quota import reset_quota
+from domain.aggregates.message import Status
+from domain.events.vault import DayKeyCreated
+from domain.recorded import Context
+from domain.values import Carrier, ChargeOn, Lane, UnknownPolicy, local_day, local_year, stream_id
+from infrastructure import jobs
+from infrastructure.bootstrap import Platform
+from infrastructure.dispatcher import Dispatcher
+from infrastructure.worker import pause
+from projections import messages
+from projections.messages import Overdue
+from projections.projection import ReadCursor
+
+_CONTEXT = Context(actor="scheduler")
+_PAGE = 1_000
+_DAYS_AHEAD = 3
+_STUCK_AFTER = timedelta(seconds=5)
+_ABANDONED_AFTER = timedelta(seconds=120)
+_log = logging.getLogger(__name__)
+
+Task = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Runs every task at its own pace until told to stop; a task that fails is tried again at its next turn."""
+
+    platform: Platform
+    broker: RedisBroker
+    dispatcher: Dispatcher
+    year_done: int = 0
+    days_done: set[date] = field(default_factory=set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """All tasks, side by side."""
+        tasks: tuple[tuple[Task, float], ...] = (
+            (self.prepare_days, 60),
+            (self.turn_year, 30),
+            (self.expire, 2),
+            (self.dispatch_stuck, 2),
+            (self.doubt_abandoned, 10),
+            (self.give_up_unreported, 60),
+        )
+        await asyncio.gather(*(_repeat(task, seconds, stop) for task, seconds in tasks))
+
+    async def prepare_days(self) -> None:
+        """Keys and partitions of today and the days ahead, before anybody needs them."""
+        today = local_day(await self.platform.store.now())
+        for ahead in range(_DAYS_AHEAD):
+            day = today + timedelta(days=ahead)
+            if day not in self.days_done:
+                await prepare_day(self.platform, day)
+                self.days_done.add(day)
+
+    async def turn_year(self) -> None:
+        """Close last year's ledgers and open this year's, once; also when nobody was awake at midnight."""
+        year = local_year(await self.platform.store.now())
+        if self.year_done != year:
+            done = await reset_quota(
+                self.platform.store, year=year, account=None, dry_run=False, context=_CONTEXT
+            )
+            closed = sum(one.closed_year is not None for one in done)
+            _log.info(
+                "year %d: %d accounts looked at, %d ledgers of the year before closed",
+                year,
+                len(done),
+                closed,
+            )
+            self.year_done = year
+
+    async def expire(self) -> None:
+        """Expire and refund what no carrier took in time."""
+        now = self.platform.now()
+        found = await self._hints(lambda cursor: messages.past_validity(cursor, now=now, limit=_PAGE))
+        await settle_messages.expire(self.platform.store, _ids(found), now=now, context=_CONTEXT)
+
+    async def dispatch_stuck(self) -> None:
+        """Messages that wait though their queue is empty have lost their job: give them another."""
+        before = self.platform.now() - _STUCK_AFTER
+        found = await self._hints(
+            lambda cursor: messages.waiting(cursor, Status.ACCEPTED, before=before, limit=_PAGE)
+        )
+        lost = await asyncio.to_thread(self._without_job, found)
+        if lost:
+            again = await asyncio.to_thread(self.dispatcher.dispatch, lost)
+            _log.info("dispatched %d messages again whose jobs were gone", again)
+
+    def _without_job(self, found: Sequence[Overdue]) -> list[SubmitJob]:
+        by_route: dict[tuple[str, str], list[SubmitJob]] = defaultdict(list)
+        for one in found:
+            by_route[one.carrier, one.lane].append(SubmitJob(one.id, Carrier(one.carrier), Lane(one.lane)))
+        lost: list[SubmitJob] = []
+        for (carrier, lane), waiting in by_route.items():
+            links = self.dispatcher.links_of(Carrier(carrier))
+            if not any(jobs.waiting(self.broker, link=link, lane=Lane(lane)) for link in links):
+                lost += waiting
+        return lost
+
+    async def doubt_abandoned(self) -> None:
+        """Submissions that nobody has answered for by now are in doubt."""
+        before = self.platform.now() - await asyncio.to_thread(self._longest_answer)
+        found = await self._hints(
+            lambda cursor: messages.waiting(cursor, Status.SUBMITTING, before=before, limit=_PAGE)
+        )
+        await settle_messages.doubt_abandoned(self.platform.store, _ids(found), context=_CONTEXT)
+
+    def _longest_answer(self) -> timedelta:
+        timeouts = [link.configured.response_timeout_seconds for link in self.dispatcher.known_links()]
+        return _ABANDONED_AFTER + timedelta(seconds=max(timeouts, default=60))
+
+    async def give_up_unreported(self) -> None:
+        """No receipt in time: refunded where the contract charges on delivery and says so."""
+        before = self.platform.now() - timedelta(hours=self.platform.settings.report_after_hours)
+        found = await self._hints(
+            lambda cursor: messages.unreported(
+                cursor, before=before, charge_on=ChargeOn.DELIVERED, limit=_PAGE
+            )
+        )
+        histories = await self.platform.store.load(_ids(found))
+        refunded = [id_ for id_, history in histories.items() if await self._refunds(history[0].event)]
+        await settle_messages.give_up_unreported(self.platform.store, refunded, context=_CONTEXT)
+
+    async def _refunds(self, accepted: object) -> bool:
+        contract = await self.platform.directory.contract(getattr(accepted, "account", ""))
+        return contract is not None and contract.state.terms.unknown_policy is UnknownPolicy.REFUNDED
+
+    async def _hints(self, read: Callable[[ReadCursor], list[Overdue]]) -> list[Overdue]:
+        return await asyncio.to_thread(read_model, self.platform, read)
+
+
+def read_model(platform: Platform, read: Callable[[ReadCursor], list[Overdue]]) -> list[Overdue]:
+    """Candidates from the message history; none where it is not built yet."""
+    schema = SQL("SET search_path TO {}").format(Identifier(f"{platform.settings.db_schema}_read"))
+    with psycopg.connect(platform.settings.database_url, autocommit=True) as connection:
+        connection.execute(schema)
+        try:
+            return read(connection.cursor())
+        except psycopg.errors.UndefinedTable:
+            return []
+
+
+async def prepare_day(platform: Platform, day: date) -> None:
+    """Keys, partition and the fact that they exist; nothing to do where they do."""
+    fingerprint = await asyncio.to_thread(platform.vault.ensure, day)
+    await platform.store.in_thread(lambda: platform.store.recorder.ensure_day(day))
+    stream = stream_id("day-key", day.isoformat())
+    made = DayKeyCreated(day=day, fingerprint=fingerprint)
+    await platform.store.commit([Entry(stream=stream, version=0, context=_CONTEXT, events=(made,))])
+
+
+async def _repeat(task: Task, seconds: float, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await task()
+        except Exception as error:  # noqa: BLE001  (the next turn tries again; the line says which task)
+            _log.warning("%s failed: %s", getattr(task, "__name__", "task"), type(error).__name__)
+        await pause(stop, seconds)
+
+
+def _ids(found: Sequence[Overdue]) -> list[UUID]:
+    return [one.id for one in found]
