@@ -22,6 +22,7 @@ from application.ports import (
     Store,
     Vault,
 )
+from application.settling import Settling
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.errors import BadInput
@@ -46,14 +47,17 @@ class Report:
 class ReceiptRecorder:
     """Handles receipts of all links of a process."""
 
-    def __init__(self, *, store: Store, vault: Vault, now: Now) -> None:
+    def __init__(self, *, store: Store, vault: Vault, settling: Settling, now: Now) -> None:
         self._store = store
         self._vault = vault
+        self._settling = settling
         self._now = now
 
     async def __call__(self, link: str, receipts: Sequence[Receipt]) -> None:
         """Store a batch of receipts; durable when it returns."""
-        known = await self._store.parts(link, [receipt.carrier_id for receipt in receipts])
+        carrier_ids = [receipt.carrier_id for receipt in receipts]
+        await self._settling.settled(carrier_ids)
+        known = await self._store.parts(link, carrier_ids)
         reports: dict[UUID, list[Report]] = defaultdict(list)
         unknown: list[Entry] = []
         context = Context(actor=f"link:{link}")
@@ -108,7 +112,7 @@ class ReceiptRecorder:
             state = fold(message.evolve, history)
             assert state is not None
             known = {p.number: p for p in state.taken} | {part.number: part}
-            complete = len(known) == state.parts
+            complete = len(known) == state.accepted.parts
             events = state.record_submitted(parts=tuple(known[n] for n in sorted(known))) if complete else ()
             entry = Entry(
                 stream=id_, version=history[-1].version, context=context, events=events, rows=(row,)
@@ -212,4 +216,4 @@ def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:
 def _unreported_part(state: Message) -> int:
     """The first part without a report, 0 where all have one."""
     reported = {part for part, _ in state.reports}
-    return next((part for part in range(1, state.parts + 1) if part not in reported), 0)
+    return next((part for part in range(1, state.accepted.parts + 1) if part not in reported), 0)

@@ -279,16 +279,16 @@ class MessageSender:
 
     def _compare(self, made: _Prepared, first: message.Message) -> Answer:
         assert made.entry.stream is not None
-        digest = self._vault.digest(made.body, first.sealed.day)
-        if digest is not None and digest != first.body_digest:
+        digest = self._vault.digest(made.body, first.accepted.sealed.day)
+        if digest is not None and digest != first.accepted.body_digest:
             return Conflicting(
                 "idempotency_conflict", "The key was used for another message: take a new key.", field="key"
             )
         return Sent(
             id=made.entry.stream,
             status=first.status,
-            segments=first.segments,
-            charged=first.charged,
+            segments=first.accepted.segments,
+            charged=first.accepted.charged,
             replayed=True,
         )
 

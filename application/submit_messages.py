@@ -11,6 +11,7 @@ from uuid import UUID
 
 from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, Refused, Taken
 from application.ports import Committed, Conflict, Entry, Now, PartRow, Sleep, Store, Vault
+from application.settling import Settling
 from domain import text
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
@@ -67,10 +68,20 @@ class References:
 class MessageSubmitter:
     """Submits over one link; `__call__` takes the ids of a job and returns when none of them waits any more."""
 
-    def __init__(self, *, store: Store, vault: Vault, carriage: Carriage, now: Now, sleep: Sleep) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        carriage: Carriage,
+        settling: Settling,
+        now: Now,
+        sleep: Sleep,
+    ) -> None:
         self._store = store
         self._vault = vault
         self._carriage = carriage
+        self._settling = settling
         self._now = now
         self._sleep = sleep
         self._references = References()
@@ -91,7 +102,7 @@ class MessageSubmitter:
         histories = await self._store.load(ids)
         states = {id_: fold(message.evolve, histories.get(id_, ())) for id_ in dict.fromkeys(ids)}
         found = [(id_, s) for id_, s in states.items() if s is not None and s.status is Status.ACCEPTED]
-        rows = await self._store.sealed([(state.sealed.day, id_) for id_, state in found])
+        rows = await self._store.sealed([(state.accepted.sealed.day, id_) for id_, state in found])
         return [_Waiting(id_, state, histories[id_][-1].version, rows.get(id_)) for id_, state in found]
 
     async def _submit(self, chosen: Sequence[_Waiting]) -> None:
@@ -113,7 +124,7 @@ class MessageSubmitter:
         for one, plain in zip(chosen, opened, strict=True):
             if plain is None:
                 # The keys of its day are destroyed: nobody can send it any more, so its validity is over.
-                events = one.state.expire(now=one.state.expires_at)
+                events = one.state.expire(now=one.state.accepted.expires_at)
             else:
                 events = one.state.start_submission(link=self._carriage.name, now=now)
             charge = one.state.charge_due(events)
@@ -133,13 +144,14 @@ class MessageSubmitter:
     def _open(self, one: _Waiting) -> tuple[str, str] | None:
         if one.ciphertext is None:
             return None
+        accepted = one.state.accepted
         return self._vault.open(
-            account=one.state.account, message=one.id, sealed=one.state.sealed, ciphertext=one.ciphertext
+            account=accepted.account, message=one.id, sealed=accepted.sealed, ciphertext=one.ciphertext
         )
 
     def _parts(self, state: Message, phone: str, whole: str) -> tuple[Part, ...]:
         pieces = text.split_ucs2(whole)
-        left = max(60, int((state.expires_at - self._now()).total_seconds()))
+        left = max(60, int((state.accepted.expires_at - self._now()).total_seconds()))
         reference = self._references.next(phone) if len(pieces) > 1 else 0
         return tuple(
             Part(
@@ -161,13 +173,19 @@ class MessageSubmitter:
                 answers = await asyncio.gather(*(self._send(started, number) for number in numbers))
         finally:
             self._carriage.release(1)
-        await self._record(started, answers)
+        try:
+            await self._record(started, answers)
+        finally:
+            self._settling.end(answer.carrier_id for answer in answers if isinstance(answer, Taken))
 
     async def _send(self, started: _Started, number: int) -> Answer:
         """One part; what the carrier certainly does not have is tried again for a while."""
         pause = _PAUSE_SECONDS
         for _ in range(_PART_TRIES):
             answer = await self._carriage.submit(started.parts[number - 1], (started.id, number))
+            if isinstance(answer, Taken):
+                self._settling.begin(answer.carrier_id)
+                return answer
             again = isinstance(answer, NotSent) or (isinstance(answer, Refused) and answer.retryable)
             if not again:
                 return answer

@@ -7,6 +7,7 @@ every number and text of that day unreadable for ever.
 import hmac
 import os
 import secrets
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from domain.values import Sealed
 _KEY_BYTES = 64
 _NONCE_BYTES = 12
 _INDEX_BYTES = 16
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class FileVault:
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
         self._days: dict[date, DayKeys] = {}
+        self._looked: dict[date, float] = {}
 
     def seal(
         self, *, account: str, message: UUID, day: date, phone: str, text: str
@@ -140,7 +143,7 @@ class FileVault:
 
     def digest(self, body: str, day: date) -> str | None:
         """Keyed digest of a request, None where the day's keys are gone."""
-        keys = self._days.get(day) or self._find(day)
+        keys = self._find(day)
         return None if keys is None else hmac.digest(keys.index, body.encode(), "sha256")[:16].hex()
 
     def ensure(self, day: date) -> str:
@@ -177,11 +180,15 @@ class FileVault:
     def _make(self, day: date) -> DayKeys:
         keys = _day_keys(self._keys.get_or_create(f"day-{day.isoformat()}"))
         self._days[day] = keys
+        self._looked.pop(day, None)
         return keys
 
     def _find(self, day: date) -> DayKeys | None:
-        """Keys of a day from the store: asked each time, so that a destroyed key is gone at once."""
+        """Keys of a day, asked of the store again every second: a destroyed key is soon gone everywhere."""
+        if time.monotonic() < self._looked.get(day, 0.0):
+            return self._days.get(day)
         material = self._keys.get(f"day-{day.isoformat()}")
+        self._looked[day] = time.monotonic() + _LOOK_SECONDS
         if material is None:
             self._days.pop(day, None)
             return None

@@ -17,6 +17,7 @@ from dramatiq.brokers.redis import RedisBroker
 from application.carriage import Answer, PartKey, Receipt, Taken
 from application.ports import Entry
 from application.record_receipts import ReceiptRecorder
+from application.settling import Settling
 from application.submit_messages import MessageSubmitter
 from domain.aggregates.link import Link
 from domain.events import Event
@@ -61,7 +62,10 @@ class Worker:
         self._broker: RedisBroker = make_broker(redis_url)
         self._leases = Leases(platform.settings.database_url)
         self._running: dict[str, _Running] = {}
-        self._receipts = ReceiptRecorder(store=platform.store, vault=platform.vault, now=platform.now)
+        self._settling = Settling()
+        self._receipts = ReceiptRecorder(
+            store=platform.store, vault=platform.vault, settling=self._settling, now=platform.now
+        )
         self._background: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         define_submit(self._broker, self._handle)
@@ -113,6 +117,7 @@ class Worker:
             store=self._platform.store,
             vault=self._platform.vault,
             carriage=carriage,
+            settling=self._settling,
             now=self._platform.now,
             sleep=asyncio.sleep,
         )

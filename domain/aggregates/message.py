@@ -10,7 +10,6 @@ from domain.events.message import (
     Accepted,
     Cancelled,
     Cause,
-    Charged,
     Delivered,
     Dimensions,
     DoubtResolved,
@@ -25,7 +24,7 @@ from domain.events.message import (
     SubmittedPart,
 )
 from domain.receipts import Verdict, verdict
-from domain.values import Carrier, ChargeOn, Lane, Sealed
+from domain.values import ChargeOn
 
 MAX_ATTEMPTS = 5
 """Submissions that a carrier refused for the moment (throttled, queue full) before the message fails."""
@@ -71,19 +70,9 @@ class RefundDue:
 class Message:
     """What decides about a message's next step; its text and number are elsewhere, sealed."""
 
-    account: str
-    status: Status
-    lane: Lane
-    carrier: Carrier
-    template: str
-    segments: int
-    parts: int
-    charge_on: ChargeOn
+    accepted: Accepted
     accepted_at: datetime
-    expires_at: datetime
-    charged: Charged
-    sealed: Sealed
-    body_digest: str
+    status: Status = Status.ACCEPTED
     attempt: int = 0
     link: str = ""
     taken: tuple[SubmittedPart, ...] = ()
@@ -95,24 +84,24 @@ class Message:
     def dimensions(self) -> Dimensions:
         """By what its outcome is counted."""
         return Dimensions(
-            account=self.account,
-            carrier=self.carrier,
-            template=self.template,
+            account=self.accepted.account,
+            carrier=self.accepted.carrier,
+            template=self.accepted.template,
             accepted_at=self.accepted_at,
-            segments=self.segments,
+            segments=self.accepted.segments,
         )
 
     def start_submission(self, *, link: str, now: datetime) -> tuple[MessageEvent, ...]:
         """Hand it to a carrier; it expires instead where its time is over. Nothing to do unless it waits."""
         if self.status is not Status.ACCEPTED:
             return ()
-        if now >= self.expires_at:
+        if now >= self.accepted.expires_at:
             return (Expired(of=self.dimensions),)
         return (SubmissionStarted(attempt=self.attempt + 1, link=link),)
 
     def expire(self, *, now: datetime) -> tuple[MessageEvent, ...]:
         """Give it up unsent where its validity is over."""
-        due = self.status is Status.ACCEPTED and now >= self.expires_at
+        due = self.status is Status.ACCEPTED and now >= self.accepted.expires_at
         return (Expired(of=self.dimensions),) if due else ()
 
     def cancel(self, *, reason: str) -> tuple[MessageEvent, ...]:
@@ -134,8 +123,8 @@ class Message:
         again = retryable and not taken and self.attempt < MAX_ATTEMPTS
         refused = SubmissionRefused(
             link=self.link,
-            carrier=self.carrier,
-            lane=self.lane,
+            carrier=self.accepted.carrier,
+            lane=self.accepted.lane,
             code=code,
             retryable=again,
             attempt=self.attempt,
@@ -143,7 +132,7 @@ class Message:
         )
         if again:
             return (refused,)
-        refunded = not taken or self.charge_on is ChargeOn.DELIVERED
+        refunded = not taken or self.accepted.charge_on is ChargeOn.DELIVERED
         return refused, Failed(cause=Cause.REFUSED, code=code, refunded=refunded, of=self.dimensions)
 
     def record_in_doubt(
@@ -158,10 +147,12 @@ class Message:
         """A person decides: send again, or give it up (refunded only where delivery is what is charged)."""
         if self.status is not Status.IN_DOUBT:
             return ()
-        resolved = DoubtResolved(carrier=self.carrier, lane=self.lane, resend=resend, reason=reason)
+        resolved = DoubtResolved(
+            carrier=self.accepted.carrier, lane=self.accepted.lane, resend=resend, reason=reason
+        )
         if resend:
             return (resolved,)
-        refunded = self.charge_on is ChargeOn.DELIVERED
+        refunded = self.accepted.charge_on is ChargeOn.DELIVERED
         return resolved, Failed(cause=Cause.UNKNOWN, code="IN_DOUBT", refunded=refunded, of=self.dimensions)
 
     def record_receipt(
@@ -169,7 +160,7 @@ class Message:
     ) -> tuple[MessageEvent, ...]:
         """The carrier's report on a part; a repeated one is nothing to do, a contrary one revises the outcome."""
         known = dict(self.reports)
-        if known.get(part) == status or not 1 <= part <= self.parts:
+        if known.get(part) == status or not 1 <= part <= self.accepted.parts:
             return ()
         receipt = ReceiptRecorded(
             part=part, carrier_id=carrier_id, status=status, error=error, carrier_time=carrier_time
@@ -189,12 +180,12 @@ class Message:
                 Failed(
                     cause=Cause.RECEIPT,
                     code=failed_code,
-                    refunded=self.charge_on is ChargeOn.DELIVERED,
+                    refunded=self.accepted.charge_on is ChargeOn.DELIVERED,
                     of=self.dimensions,
                     revises="delivered" if self.status is Status.DELIVERED else "",
                 ),
             )
-        if self.status is Status.DELIVERED or verdicts.count(Verdict.DELIVERED) < self.parts:
+        if self.status is Status.DELIVERED or verdicts.count(Verdict.DELIVERED) < self.accepted.parts:
             return ()
         revises = "failed" if self.status is Status.FAILED else ""
         return (Delivered(of=self.dimensions, revises=revises, owed_again=self.refunded),)
@@ -202,7 +193,7 @@ class Message:
     def give_up_unreported(self) -> tuple[MessageEvent, ...]:
         """No receipt came in time and the policy refunds; only where delivery is what is charged."""
         waiting = self.status in (Status.SUBMITTED, Status.IN_DOUBT)
-        if not waiting or self.charge_on is not ChargeOn.DELIVERED:
+        if not waiting or self.accepted.charge_on is not ChargeOn.DELIVERED:
             return ()
         return (Failed(cause=Cause.UNKNOWN, code="NO_RECEIPT", refunded=True, of=self.dimensions),)
 
@@ -218,11 +209,11 @@ class Message:
                     return self._refund(_REASONS[event.cause])
                 case Delivered(owed_again=True):
                     return DebitDue(
-                        account=self.account,
-                        year=self.charged.year,
+                        account=self.accepted.account,
+                        year=self.accepted.charged.year,
                         reason=DebitReason.REVISED,
-                        segments=self.segments,
-                        price_micros=self.charged.price_micros,
+                        segments=self.accepted.segments,
+                        price_micros=self.accepted.charged.price_micros,
                     )
                 case _:
                     pass
@@ -230,12 +221,12 @@ class Message:
 
     def _refund(self, reason: RefundReason) -> RefundDue:
         return RefundDue(
-            account=self.account,
-            year=self.charged.year,
-            debit=self.charged.posting,
+            account=self.accepted.account,
+            year=self.accepted.charged.year,
+            debit=self.accepted.charged.posting,
             reason=reason,
-            segments=self.segments,
-            price_micros=self.charged.price_micros,
+            segments=self.accepted.segments,
+            price_micros=self.accepted.charged.price_micros,
         )
 
 
@@ -249,7 +240,7 @@ _REASONS = {
 def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
     """The message after one more fact."""
     if isinstance(event, Accepted):
-        return _accepted(event, at)
+        return Message(accepted=event, accepted_at=at)
     if state is None:
         raise ValueError("a message begins with message.accepted")
     match event:
@@ -280,21 +271,3 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
 
 def _unless_final(state: Message, status: Status) -> Status:
     return state.status if state.status in (Status.DELIVERED, Status.FAILED) else status
-
-
-def _accepted(event: Accepted, at: datetime) -> Message:
-    return Message(
-        account=event.account,
-        status=Status.ACCEPTED,
-        lane=event.lane,
-        carrier=event.carrier,
-        template=event.template,
-        segments=event.segments,
-        parts=event.parts,
-        charge_on=event.charge_on,
-        accepted_at=at,
-        expires_at=event.expires_at,
-        charged=event.charged,
-        sealed=event.sealed,
-        body_digest=event.body_digest,
-    )
