@@ -289,12 +289,15 @@ def test_a_process_of_a_person_in_the_data_folder_is_left_alone(home: Path):
 
 def test_an_interrupted_first_start_is_begun_again(open_folder: Path):
     folder = open_folder / "interrupted"
-    with embedded.start(folder):
-        pass
-    (folder / "postgres.made").unlink()
-    (folder / "postgres" / "PG_VERSION").unlink()
+    owner = spawn_owner(folder)
+    until(lambda: bool(processes_of(folder / "postgres")))
+    owner.kill()
+
     with embedded.start(folder) as servers, psycopg.connect(servers.database_url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+    owner.wait()
+    close_pipes(owner)
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_goes_away(open_folder: Path):
