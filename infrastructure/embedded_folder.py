@@ -3,6 +3,7 @@
 Standard library only: the guard, which imports this, runs without the installed packages.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -129,8 +130,9 @@ class DataFolder:
             os.pwrite(self._lock, b"closing", 0)
 
     def note(self, text: str) -> None:
-        """Write a line to the guard's log."""
-        print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201
+        """Write a line to the guard's log; a full disk must not end what the line is about."""
+        with contextlib.suppress(OSError):
+            print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201
 
     def open_log(self, name: str) -> int:
         """A file descriptor that appends to a log; one that grew large is put aside first."""

@@ -121,7 +121,7 @@ class Guard:
                 self._owner.watch(_TICK_SECONDS if settled else _BUSY_TICK_SECONDS)
                 for server in self._servers:
                     self._tend(server)
-        except EmbeddedServersError as error:
+        except (EmbeddedServersError, OSError) as error:
             self._folder.note(str(error))
             raise
         finally:
