@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
+from infrastructure.carriers.backoff import Backoff
 from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.dialect import Dialect
 from infrastructure.carriers.framing import ProtocolError
@@ -81,7 +82,6 @@ class CarrierLink:
         self._dialect = _DIALECTS[settings.protocol](settings)
         self._on_state = on_state
         self._clock = clock
-        self._random = random
         self._on_late_answer = on_late_answer
         self._bucket = TokenBucket(settings.rate_per_second, now=clock())
         self._intake = Intake(
@@ -99,7 +99,9 @@ class CarrierLink:
         self._ended = asyncio.Event()
         self._something_happened = asyncio.Event()
         self._running = False
-        self._backoff = 0.0
+        self._backoff = Backoff(
+            shortest=settings.reconnect_min_seconds, longest=settings.reconnect_max_seconds, random=random
+        )
         self._refusal: BindRefused | None = None
         self._bound_at: float | None = None
 
@@ -112,7 +114,7 @@ class CarrierLink:
         try:
             while not self._closing.is_set():
                 await self._connect_and_serve()
-                await self._sleep(self._next_delay())
+                await self._sleep(self._next_pause())
         finally:
             self._closing.set()
             if self._connection is not None:
@@ -213,19 +215,11 @@ class CarrierLink:
             on_writable=self._wake,
         )
 
-    def _next_delay(self) -> float:
-        """Return the seconds to wait before the next attempt, doubled as long as no bind holds, with jitter.
-
-        A connection that held longer than the pause before it begins anew. Refused credentials are not
-        tried again soon: carriers block an address that does.
-        """
-        settings = self._settings
+    def _next_pause(self) -> float:
+        """Refused credentials are not tried again soon: carriers block an address that does."""
         if self._refusal is not None and self._refusal.bad_credentials:
-            return settings.credentials_retry_seconds
-        held = 0.0 if self._bound_at is None else self._clock() - self._bound_at
-        base = 0.0 if held > self._backoff else self._backoff * 2
-        self._backoff = min(max(base, settings.reconnect_min_seconds), settings.reconnect_max_seconds)
-        return self._backoff * (0.5 + self._random() / 2)
+            return self._settings.credentials_retry_seconds
+        return self._backoff.after(0.0 if self._bound_at is None else self._clock() - self._bound_at)
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -5,6 +5,7 @@ import math
 __all__ = ["TokenBucket"]
 
 _BURST_SECONDS = 0.05
+_SHORTEST_WAIT_SECONDS = 0.001
 _GROWTH_PER_SECOND = 1.2
 _ONE_SIGNAL_SECONDS = 1.0
 _AS_GOOD_AS_UNLIMITED = 100_000.0
@@ -51,10 +52,10 @@ class TokenBucket:
             self._tokens -= 1.0
 
     def wait(self, now: float) -> float:
-        """Return the seconds until there is a token; 0 when there is one."""
+        """Return the seconds until there is a token, at least a millisecond; 0 when there is one."""
         if self.available(now) > 0:
             return 0.0
-        return (1.0 - self._tokens) / self._rate
+        return max((1.0 - self._tokens) / self._rate, _SHORTEST_WAIT_SECONDS)
 
     def throttled(self, now: float) -> None:
         """The carrier wants less. The answers to one burst come together and are one signal."""

@@ -56,8 +56,9 @@ class Simulator:
         }
         self.port = settings.port
         self._journal = Journal(settings.journal)
-        # Ids must not come again after a restart: the other side's books keep them for ever.
-        self._numbers = itertools.count((int(time.time()) & 0x7FFF_FFFF) << 32 | 1)
+        # Ids must not come again after a restart: the other side's books keep them for ever. Milliseconds
+        # of the wall clock in front of 20 bits outrun any number of messages that this carrier can take.
+        self._numbers = itertools.count(int(time.time() * 1000) << 20)
         self._due: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._serial = itertools.count()
         self._timer: asyncio.TimerHandle | None = None

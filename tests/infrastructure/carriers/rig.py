@@ -54,7 +54,7 @@ def settings(port: int, **changes: object) -> LinkSettings:
 
 def part(number: int = 0, text: str = "您的验证码是123456", **changes: object) -> Part:
     given: dict[str, Any] = {
-        "destination": f"86138{13800000 + number:08d}"[:13],
+        "destination": f"861380013{number % 10_000:04d}",
         "payload": text.encode("utf-16-be"),
         "data_coding": 8,
     }
@@ -72,7 +72,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 class Desk:
     """The caller of a link: keeps what the link brings."""
 
-    def __init__(self, link_settings: LinkSettings) -> None:
+    def __init__(self, link_settings: LinkSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self.receipts: list[Receipt] = []
         self.batches: list[int] = []
         self.replies: list[Reply] = []
@@ -85,7 +85,7 @@ class Desk:
             store_replies=self.keep_replies,
             on_state=self.states.append,
             on_late_answer=lambda key, answer: self.late.append((key, answer)),
-            clock=time.monotonic,
+            clock=clock,
             random=lambda: 0.5,
         )
 
@@ -110,9 +110,11 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(port: int, **changes: object) -> AsyncIterator[Desk]:
+async def desk(
+    port: int, clock: Callable[[], float] = time.monotonic, **changes: object
+) -> AsyncIterator[Desk]:
     """A running link, closed at the end."""
-    made = Desk(settings(port, **changes))
+    made = Desk(settings(port, **changes), clock)
     running = asyncio.create_task(made.link.run())
     try:
         yield made

@@ -1,6 +1,8 @@
 """The session engine, driven by octets and by a time that the test makes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.session import (
@@ -17,6 +19,8 @@ from infrastructure.carriers.smpp_dialect import SmppDialect
 from infrastructure.carriers.traffic import InDoubt, NotSent, Receipt, Refused, Reply, Taken
 from infrastructure.simulator.wire import Pdu, build, parse, split
 from tests.infrastructure.carriers.rig import GOLDEN, part, settings
+
+ACTIONS = ["submit"] * 6 + ["write"] * 4 + ["answer"] * 4 + ["tick"] * 3 + ["garbage", "unbind"]
 
 
 class Play:
@@ -117,7 +121,7 @@ def test_a_part_is_written_as_the_link_is_configured():
         "source_addr": "10690001",
         "dest_addr_ton": 1,
         "dest_addr_npi": 1,
-        "destination_addr": "8613813800000",
+        "destination_addr": "8613800130000",
         "esm_class": 0x40,
         "protocol_id": 0,
         "priority_flag": 0,
@@ -345,6 +349,30 @@ def test_what_came_before_garbage_counts():
     (submit,) = play.submits("t")
     events = play.session.receive(build(taken(submit.sequence)) + b"\xff" * 8, 0.0)
     assert events == [Answered("t", Taken("a1")), Closed("garbage on the wire")]
+
+
+@given(st.lists(st.sampled_from(ACTIONS), max_size=60), st.data())
+def test_whatever_happens_every_part_is_answered_exactly_once(actions, data):
+    play, now, submitted, events, sequences = Play(window=4), 0.0, [], [], []
+    for action in actions:
+        now += 3.0
+        if action == "submit" and play.session.free:
+            submitted.append(len(submitted))
+            play.session.submit(part(), submitted[-1], now)
+        elif action == "write":
+            sequences += [pdu.sequence for pdu in play.sent() if pdu.command == "submit_sm"]
+        elif action == "answer" and sequences:
+            events += play.hears(taken(data.draw(st.sampled_from(sequences))), now=now)
+        elif action == "tick":
+            events += play.session.tick(now)
+        elif action == "garbage":
+            events += play.session.receive(b"\xff" * 4, now)
+        elif action == "unbind":
+            events += play.hears(Pdu("unbind", 1), now=now)
+    events += play.session.lost("the end")
+    answered = [event.token for event in events if isinstance(event, Answered) and not event.late]
+    assert sorted(answered) == submitted
+    assert sum(isinstance(event, Closed) for event in events) == 1
 
 
 def test_sequence_numbers_wrap_round_and_leave_out_those_still_in_use():

@@ -9,7 +9,7 @@ from infrastructure.simulator.script import Fate, PlannedReceipt, Script, decide
 
 def fates(script: Script, messages: int = 2_000) -> list[Fate]:
     return [
-        decide(script, count=number, destination=f"86138{number:08d}", payload=b"text")
+        decide(script, count=number, destination=f"861380013{number:04d}", payload=b"text")
         for number in range(1, messages + 1)
     ]
 

@@ -34,7 +34,7 @@ async def client(port: int) -> AsyncIterator[RawPeer]:
             await writer.wait_closed()
 
 
-def bind(name: str = "first", password: str = "secret1", mode: str = "transceiver") -> Pdu:
+def bind(name: str, password: str, mode: str = "transceiver") -> Pdu:
     return Pdu(f"bind_{mode}", 1, 0, {"system_id": name, "password": password, "interface_version": 0x34})
 
 
@@ -271,7 +271,6 @@ def test_ids_do_not_come_again_after_a_restart(tmp_path):
             await peer.expect("submit_sm_resp")
 
     asyncio.run(play())
-    asyncio.run(asyncio.sleep(1.0))
     asyncio.run(play())
     ids = [line["carrier_id"] for line in lines(journal) if line["kind"] == "submit"]
     assert len(set(ids)) == 4
