@@ -22,8 +22,10 @@ from domain.recorded import Context, Recorded
 from domain.values import local_day, stream_id
 
 MAX_REASON = 200
-_SEPARATORS = str.maketrans("", "", " -\u00a0")
-_NUMBER_WITHIN = re.compile(r"(?<![0-9])(?:0086|86)?1[3-9][0-9]{9}(?![0-9])", re.ASCII)
+_NUMBER_WITHIN = re.compile(
+    r"(?<![0-9A-Za-z])(?:\+?86|0086)?[ -]?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9A-Za-z])"
+)
+"""A number that stands for itself; digits within a UUID or a longer number are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def require_reason(why: str) -> str:
 
 def carries_number(name: str) -> bool:
     """Whether a name that a caller chose, and that is kept for ever, has a phone number in it."""
-    return _NUMBER_WITHIN.search(name.translate(_SEPARATORS)) is not None
+    return _NUMBER_WITHIN.search(name) is not None
 
 
 def own_history(

@@ -167,13 +167,11 @@ def stamp(entries: Sequence[Entry], snapshot: Snapshot) -> tuple[list[Outcome], 
     return outcomes, work.appended
 
 
-def streams_of(entries: Sequence[Entry]) -> set[UUID]:
-    """The streams whose versions the stamp needs."""
-    streams = {entry.stream for entry in entries if entry.stream is not None}
-    for entry in entries:
-        if isinstance(entry.charge, Acceptance):
-            streams.add(stream_id("contract", entry.charge.contract.account))
-    return streams
+def streams_of(entries: Sequence[Entry], *, new: bool) -> set[UUID]:
+    """The streams whose versions the stamp needs; those that entries take for new only where `new`."""
+    streams = {entry.stream for entry in entries if entry.stream is not None and (new or entry.version != 0)}
+    accounts = {entry.charge.contract.account for entry in entries if isinstance(entry.charge, Acceptance)}
+    return streams | {stream_id("contract", account) for account in accounts}
 
 
 def ledgers_of(entries: Sequence[Entry], at: datetime) -> set[tuple[str, int]]:
