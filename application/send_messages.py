@@ -116,11 +116,11 @@ class MessageSender:
     ) -> dict[int, _Prepared]:
         contract = await self._directory.contract(command.account)
         if contract is None:
-            refusal = NotAccepting("no_contract", "The account has no contract.")
-            answers[:] = [refusal] * len(answers)
+            for place in places:
+                answers[place] = NotAccepting("no_contract", "The account has no contract.")
             return {}
-        links = await self._directory.links()
         now = self._now()
+        links = await self._directory.links()
         prepared: dict[int, _Prepared] = {}
         seen: set[str] = set()
         for count, place in enumerate(places):
@@ -150,9 +150,7 @@ class MessageSender:
     ) -> _Prepared:
         phone = numbering.normalise(draft.phone)
         carrier = numbering.carrier_of(phone)
-        contract.state.require_accepting(now)
         category, whole = await self._compose(command.account, draft)
-        text.require_sendable(whole)
         if not any(link.serves(carrier) for link in links):
             raise NotAccepting("no_route", "No link takes numbers of this carrier now.", field="phone")
         return self._entry(command, contract, now, key, draft, phone, carrier, category, whole)
@@ -175,7 +173,9 @@ class MessageSender:
         template = await self._directory.template(account, draft.template)
         if template is None:
             raise NotAccepting("template_not_found", "There is no such template.", field="template")
-        return template.state.category, signature.state.sign(template.state.render(draft.variables))
+        body = template.state.render(draft.variables)
+        text.require_sendable(body)
+        return template.state.category, signature.state.sign(body)
 
     def _entry(
         self,
@@ -192,7 +192,7 @@ class MessageSender:
         message = message_id(command.account, key)
         day = local_day(now)
         terms = contract.state.terms
-        segments = text.count_segments(whole, terms.counting)
+        size = text.measure(whole, terms.counting)
         sealed, row = self._vault.seal(
             account=command.account, message=message, day=day, phone=phone, text=whole
         )
@@ -212,9 +212,9 @@ class MessageSender:
             template=draft.template or "",
             batch=command.batch,
             client_reference=draft.client_reference,
-            segments=segments,
-            parts=len(text.split_ucs2(whole)),
-            units=text.count_units(whole),
+            segments=size.segments,
+            parts=size.parts,
+            units=size.units,
             charge_on=terms.charge_on,
             expires_at=now + timedelta(seconds=self._valid_for(draft, category)),
             sealed=sealed,
@@ -227,7 +227,7 @@ class MessageSender:
             charge=Acceptance(
                 contract=contract.state,
                 contract_version=contract.version,
-                segments=segments,
+                segments=size.segments,
                 accept=lambda charged: accept(charged=charged),
             ),
             rows=(row,),
@@ -251,31 +251,35 @@ class MessageSender:
         answers: list[Answer | None],
     ) -> None:
         """Turn outcomes into answers; what stays None is prepared again with the contract as it is now."""
-        repeated: dict[int, _Prepared] = {}
+        repeated: dict[int, tuple[_Prepared, Refusal | None]] = {}
         for (place, made), outcome in zip(prepared.items(), outcomes, strict=True):
             match outcome:
                 case Committed(charged=Charged() as charged):
                     answers[place] = _sent(made, charged)
                 case Conflict(stream=stream) if stream == made.entry.stream:
-                    repeated[place] = made
+                    repeated[place] = (made, None)
                 case Conflict():
                     self._directory.forget("contract", command.account)
                 case Refusal():
-                    answers[place] = outcome
+                    repeated[place] = (made, outcome)
                 case Committed():
                     raise TypeError("an acceptance always has a charge")
         if repeated:
             await self._replay(repeated, answers)
 
-    async def _replay(self, repeated: Mapping[int, _Prepared], answers: list[Answer | None]) -> None:
-        """The first answer again where the body is the same, idempotency_conflict where it is another."""
-        streams = [made.entry.stream for made in repeated.values() if made.entry.stream is not None]
+    async def _replay(
+        self, repeated: Mapping[int, tuple[_Prepared, Refusal | None]], answers: list[Answer | None]
+    ) -> None:
+        """The first answer again where the body is the same, idempotency_conflict where it is another.
+
+        What the contract refuses now may have been accepted before: then the first answer stands.
+        """
+        streams = [made.entry.stream for made, _ in repeated.values() if made.entry.stream is not None]
         histories = await self._store.load(streams)
-        for place, made in repeated.items():
+        for place, (made, refusal) in repeated.items():
             assert made.entry.stream is not None
-            first = fold(message.evolve, histories[made.entry.stream])
-            assert first is not None
-            answers[place] = self._compare(made, first)
+            first = fold(message.evolve, histories.get(made.entry.stream, ()))
+            answers[place] = self._compare(made, first) if first is not None else refusal
 
     def _compare(self, made: _Prepared, first: message.Message) -> Answer:
         assert made.entry.stream is not None

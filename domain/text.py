@@ -1,5 +1,7 @@
 """Counting, choosing the coding and splitting of texts (GSM 03.40 §9.2.3.24, and the trade's 70/67 rule)."""
 
+from dataclasses import dataclass
+
 from domain.errors import BadInput
 from domain.values import Counting
 
@@ -19,6 +21,25 @@ _ALLOWED_CONTROLS = frozenset("\n\r\t")
 def count_units(text: str) -> int:
     """The length in UTF-16 units: a Chinese character is 1, an emoji outside the BMP is 2."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A text counted once: UTF-16 units, billed segments, and the parts it goes out in."""
+
+    units: int
+    segments: int
+    parts: int
+
+
+def measure(text: str, counting: Counting = Counting.UCS2_FOR_ALL) -> Measure:
+    """Count a whole text, signature included. Refuses text_too_long."""
+    units = count_units(text)
+    if units > MAX_UNITS:
+        raise _too_long()
+    if units <= UCS2_SINGLE and counting is Counting.UCS2_FOR_ALL:
+        return Measure(units, 1, 1)
+    return Measure(units, count_segments(text, counting), len(split_ucs2(text)))
 
 
 def count_segments(text: str, counting: Counting = Counting.UCS2_FOR_ALL) -> int:
@@ -64,15 +85,19 @@ def split_ucs2(text: str) -> tuple[str, ...]:
 
 
 def require_sendable(text: str) -> None:
-    """Refuse a text that no carrier takes as it stands: text_empty, text_too_long, text_control_character."""
+    """Refuse what no carrier takes as it stands: text_empty, text_too_long, text_control_character."""
     if not text.strip():
         raise BadInput("text_empty", "The text is empty: give at least one visible character.", field="text")
-    if len(text) > MAX_UNITS or count_units(text) > MAX_UNITS:
-        raise BadInput(
-            "text_too_long", f"The text has more than {MAX_UNITS} characters: shorten it.", field="text"
-        )
+    if len(text) > MAX_UNITS:
+        raise _too_long()
     if not text.isprintable():
         _refuse_controls(text)
+
+
+def _too_long() -> BadInput:
+    return BadInput(
+        "text_too_long", f"The text has more than {MAX_UNITS} characters: shorten it.", field="text"
+    )
 
 
 def _refuse_controls(text: str) -> None:

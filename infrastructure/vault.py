@@ -4,7 +4,6 @@ The keys live in files of their own, outside the database and its backups: destr
 every number and text of that day unreadable for ever.
 """
 
-import hmac
 import os
 import secrets
 import time
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -114,7 +113,7 @@ class FileVault:
             day=day,
             message=message,
             account=account,
-            phone_index=hmac.digest(keys.index, phone.encode(), "sha256")[:_INDEX_BYTES],
+            phone_index=_keyed(keys, phone),
             ciphertext=ciphertext,
         )
         return Sealed(day=day, digest=sha256(ciphertext).hexdigest()), row
@@ -139,12 +138,12 @@ class FileVault:
     def phone_index(self, phone: str, day: date) -> bytes | None:
         """Blind index of a normalised number on a day, None where the day has no keys."""
         keys = self._find(day)
-        return None if keys is None else hmac.digest(keys.index, phone.encode(), "sha256")[:_INDEX_BYTES]
+        return None if keys is None else _keyed(keys, phone)
 
     def digest(self, body: str, day: date) -> str | None:
         """Keyed digest of a request, None where the day's keys are gone."""
         keys = self._find(day)
-        return None if keys is None else hmac.digest(keys.index, body.encode(), "sha256")[:16].hex()
+        return None if keys is None else _keyed(keys, body).hex()
 
     def ensure(self, day: date) -> str:
         """Make the keys of a day where there are none; returns their fingerprint."""
@@ -195,6 +194,11 @@ class FileVault:
         return self._days.get(day) or self._days.setdefault(day, _day_keys(material))
 
 
+def _keyed(keys: DayKeys, text: str) -> bytes:
+    """Keyed BLAKE2b (RFC 7693), a MAC as good as HMAC-SHA-256 here at a quarter of its time."""
+    return blake2b(text.encode(), key=keys.index, digest_size=_INDEX_BYTES).digest()
+
+
 def _bound(account: str, message: UUID, day: date) -> bytes:
-    """The associated data that ties a ciphertext to its place."""
-    return f"{account}|{message}|{day.isoformat()}".encode()
+    """The associated data that ties a ciphertext to its place: 16 octets, the day as an ordinal, the account."""
+    return message.bytes + day.toordinal().to_bytes(4) + account.encode()
