@@ -1,0 +1,230 @@
+"""For operators and their machines: links, queues and lags, whether a process lives, whether it can work."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated
+
+import psycopg
+import redis
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter, Depends, Request, Response
+from psycopg.sql import SQL, Identifier
+
+from api import examples
+from api.answers import answer
+from api.auth import platform_of, requires
+from api.describing import operation
+from api.errors import CATALOGUE
+from api.read_side import head, read
+from api.schemas import (
+    Health,
+    LinkStanding,
+    MonitoringAnswer,
+    ProblemCatalogue,
+    ProblemKind,
+    ProjectionLag,
+)
+from domain.aggregates.access import Key
+from domain.errors import NotFound, Refusal
+from domain.events.access import Scope
+from domain.values import Lane, local_day
+from infrastructure import jobs, migrations
+from infrastructure.bootstrap import Platform
+from infrastructure.metrics import CONTENT_TYPE
+from projections import links, tracking
+from projections.catalogue import PROJECTIONS
+from projections.links import LinkLine
+from projections.projection import ReadCursor
+
+router = APIRouter(tags=["operations"])
+PROBE_SECONDS = 3
+
+
+@router.get(
+    "/v1/monitoring",
+    **operation(
+        "Links, lanes and lags",
+        scope=Scope.MONITORING,
+        answer=MonitoringAnswer,
+        example=examples.MONITORING,
+        problems=("read_model_missing",),
+    ),
+)
+async def read_monitoring(
+    request: Request,
+    key: Annotated[Key, Depends(requires(Scope.MONITORING))],  # noqa: ARG001
+) -> Response:
+    """Links as the log knows them, jobs in their queues, and how far each read model is behind."""
+    platform = platform_of(request)
+    lines, (position_by_name, end) = await read(
+        platform, lambda rows: (links.links(rows), _positions(rows, platform))
+    )
+    queued = await _queued(request, [line.name for line in lines])
+    return answer(
+        MonitoringAnswer(
+            links=[_link(line, queued) for line in lines],
+            projections=[
+                ProjectionLag(name=name, position=position, lag=max(0, end - position))
+                for name, position in position_by_name.items()
+            ],
+            head=end,
+            waiting_for_log=platform.store.waiting,
+        )
+    )
+
+
+@router.get("/healthz", **operation("Alive?", answer=Health, example=examples.HEALTHY))
+async def healthz() -> Response:
+    """The process answers; says nothing about what it depends on."""
+    return answer(Health(status="ok", checks={}))
+
+
+@router.get(
+    "/readyz",
+    **operation(
+        "Ready?",
+        answer=Health,
+        example=examples.READY,
+        also={503: "Not ready; `checks` says why."},
+    ),
+)
+async def readyz(request: Request) -> Response:
+    """The database answers, is migrated, and takes today's messages. On a connection of its own, at most 3 s."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS + 1):
+            checks = await asyncio.to_thread(_probe, platform_of(request))
+    except (psycopg.Error, TimeoutError):
+        checks = {"database": "does not answer"}
+    ready = all(state == "ok" for state in checks.values())
+    return answer(Health(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503)
+
+
+@router.get(
+    "/metrics", response_class=Response, summary="Figures for Prometheus", openapi_extra={"security": []}
+)
+async def read_metrics(request: Request) -> Response:
+    """Text format 0.0.4. Each API process has its own figures."""
+    await request.app.state.lags.refresh()
+    return Response(request.app.state.metrics.page(), media_type=CONTENT_TYPE)
+
+
+@router.get("/problems", **operation("All problems", answer=ProblemCatalogue, example=examples.PROBLEMS))
+async def read_problems() -> Response:
+    """Every code the API answers with, its status, and what to do about it."""
+    return answer(ProblemCatalogue(problems=[_problem(code) for code in CATALOGUE]))
+
+
+@router.get(
+    "/problems/{code}",
+    **operation(
+        "One problem", answer=ProblemKind, example=examples.PROBLEMS["problems"][0], problems=("not_found",)
+    ),
+)
+async def read_problem(code: str) -> Response:
+    """Where the `type` of a problem document leads."""
+    if code not in CATALOGUE:
+        raise NotFound("not_found", "There is no such problem.", field="code")
+    return answer(_problem(code))
+
+
+class Lags:
+    """The read models' lags as last looked at, for gauges that cannot wait."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._known: dict[str, int] = {}
+        self._looked = float("-inf")
+
+    def __call__(self) -> Iterable[tuple[str, int]]:
+        """Name and events behind."""
+        return self._known.items()
+
+    async def refresh(self) -> None:
+        """Look again, at most once a second; what cannot be read is not shown."""
+        if time.monotonic() - self._looked < 1:
+            return
+        self._looked = time.monotonic()
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                positions, end = await read(self._platform, lambda rows: _positions(rows, self._platform))
+        except (Refusal, TimeoutError):
+            self._known = {}
+        except Exception:  # noqa: BLE001  (the page must show what else there is)
+            self._known = {}
+        else:
+            self._known = {name: max(0, end - position) for name, position in positions.items()}
+
+
+def _positions(rows: ReadCursor, platform: Platform) -> tuple[dict[str, int], int]:
+    positions = {projection.name: tracking.position(rows, projection.name) or 0 for projection in PROJECTIONS}
+    return positions, head(rows, platform.settings.db_schema)
+
+
+async def _queued(request: Request, names: list[str]) -> dict[str, dict[str, int]] | None:
+    """Jobs waiting by link and lane, None where the broker does not answer."""
+    broker = request.app.state.broker
+    if broker is None:
+        return None
+
+    def count() -> dict[str, dict[str, int]]:
+        return {
+            name: {lane.value: jobs.waiting(broker, link=name, lane=lane) for lane in Lane} for name in names
+        }
+
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await asyncio.to_thread(count)
+    except (redis.RedisError, TimeoutError):
+        return None
+
+
+def _link(line: LinkLine, queued: dict[str, dict[str, int]] | None) -> LinkStanding:
+    return LinkStanding(
+        name=line.name,
+        protocol=line.protocol,
+        carriers=list(line.carriers),
+        enabled=line.enabled,
+        connected=line.connected,
+        since=line.since,
+        reason=line.reason,
+        submitted=line.submitted,
+        refused=line.refused,
+        in_doubt=line.in_doubt,
+        receipts=line.receipts,
+        queued=None if queued is None else queued.get(line.name),
+    )
+
+
+def _probe(platform: Platform) -> dict[str, str]:
+    schema = platform.settings.db_schema
+    partition = f"sealed_messages_{local_day(platform.now()):%Y%m%d}"
+    with psycopg.connect(platform.settings.database_url, connect_timeout=PROBE_SECONDS) as connection:
+        connection.execute(SQL("SET statement_timeout = {}").format(PROBE_SECONDS * 1_000))
+        known = connection.execute(
+            "SELECT to_regclass(%s), to_regclass(%s)", (f"{schema}.schema_version", f"{schema}.{partition}")
+        ).fetchone()
+        if known is None or known[0] is None:
+            return {"database": "ok", "schema": "not migrated"}
+        query = SQL("SELECT version_num FROM {}").format(Identifier(schema, "schema_version"))
+        version = connection.execute(query).fetchone()
+    newest = version is not None and version[0] == _newest_migration()
+    return {
+        "database": "ok",
+        "schema": "ok" if newest else "not at the newest migration",
+        "today": "ok" if known[1] else "today's partition is missing: start the scheduler",
+    }
+
+
+@cache
+def _newest_migration() -> str | None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations.FOLDER))
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def _problem(code: str) -> ProblemKind:
+    kind = CATALOGUE[code]
+    return ProblemKind(code=code, status=kind.status, title=kind.title, advice=kind.advice)

@@ -1,0 +1,436 @@
+"""What goes in and out over HTTP, once: these structures decode, encode and describe themselves in openapi.json.
+
+Times are RFC 3339 with offset; money is a decimal string in yuan with its integer in micro-yuan beside it.
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from domain.aggregates.message import Status
+from domain.values import Carrier, Category, Lane, yuan
+
+Phone = Annotated[
+    str,
+    Meta(
+        description="Mobile number of mainland China: 11 digits; +86, 86 or 0086 before and spaces are fine."
+    ),
+]
+Variables = Annotated[
+    dict[str, str], Meta(description="A value of 1 to 35 characters for every variable of the template.")
+]
+
+
+class Money(Struct, frozen=True):
+    """An amount in yuan: the decimal string is exact, the integer counts millionths."""
+
+    yuan: str
+    micros: int
+
+
+def money(micros: int) -> Money:
+    """An amount from its micro-yuan."""
+    return Money(yuan(micros), micros)
+
+
+class Problem(Struct, kw_only=True, omit_defaults=True):
+    """A refusal (RFC 9457). `code` is stable; `detail` tells a person what to do."""
+
+    type: Annotated[str, Meta(description="Where the code is explained.")]
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: Annotated[str | None, Meta(description="The field or parameter that is wrong.")] = None
+    request_id: str = ""
+
+
+class MessageRequest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """One message: a free `text`, or a `template` with its `variables`."""
+
+    phone: Phone
+    signature: Annotated[str, Meta(description="An approved signature, without its brackets.")]
+    text: Annotated[str | None, Meta(description="Text without the signature, up to 1000 in all.")] = None
+    template: Annotated[str | None, Meta(description="Code of an approved template.")] = None
+    variables: Variables = {}
+    category: Annotated[
+        Category | None, Meta(description="For free text, default notice; a template brings its own.")
+    ] = None
+    client_reference: Annotated[
+        str,
+        Meta(description="Your own reference, up to 128 visible characters. It is kept: no phone number."),
+    ] = ""
+    validity_seconds: Annotated[
+        int | None, Meta(description="How long it may wait for the carrier: 10 seconds to 3 days.")
+    ] = None
+
+
+class BulkItem(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """One message of a call; what it leaves out is taken from the call."""
+
+    phone: Phone
+    id: Annotated[
+        str | None,
+        Meta(description="Your own idempotency key of this message, as the header of a single call."),
+    ] = None
+    signature: str | None = None
+    text: str | None = None
+    template: str | None = None
+    variables: Variables = {}
+    category: Category | None = None
+    client_reference: str = ""
+    validity_seconds: int | None = None
+
+
+class BulkDefaults(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """What a call says once for all its messages."""
+
+    batch: Annotated[
+        str | None, Meta(description="Name of the batch: up to 64 letters, digits, dots, dashes.")
+    ] = None
+    signature: str | None = None
+    text: str | None = None
+    template: str | None = None
+    category: Category | None = None
+    validity_seconds: int | None = None
+    allow_duplicates: Annotated[
+        bool, Meta(description="Accept the same text to the same number twice in this call.")
+    ] = False
+
+
+class BulkRequest(BulkDefaults, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Up to 1000 messages under one batch; the fields beside `messages` are their defaults."""
+
+    messages: list[BulkItem]
+
+
+class MessageAccepted(Struct, kw_only=True):
+    """An accepted message and its debit, both durable."""
+
+    id: UUID
+    status: Status
+    segments: int
+    included: Annotated[int, Meta(description="Segments within the year's allowance.")]
+    overage: Annotated[int, Meta(description="Segments beyond it.")]
+    price: Annotated[Money, Meta(description="Of one segment beyond the allowance.")]
+    amount: Annotated[Money, Meta(description="What this message adds to the bill.")]
+    ledger_year: int
+    posting: Annotated[int, Meta(description="Number of the debit in the ledger of the year.")]
+    replayed: Annotated[bool, Meta(description="It had been accepted before under this key.")]
+
+
+class ItemError(Struct, kw_only=True, omit_defaults=True):
+    """Why one message of a call was refused."""
+
+    code: str
+    detail: str
+    field: str | None = None
+
+
+class BulkAccepted(Struct, kw_only=True, tag_field="status", tag="accepted"):
+    """A message of the call that was accepted; `state` is where it stands now."""
+
+    index: int
+    id: UUID
+    state: Status
+    segments: int
+    included: int
+    overage: int
+    replayed: bool
+
+
+class BulkRefused(Struct, kw_only=True, tag_field="status", tag="refused"):
+    """A message of the call that was refused: nothing was recorded or debited for it."""
+
+    index: int
+    error: ItemError
+
+
+class BulkTotals(Struct, kw_only=True):
+    """The sums of a call; accepted + refused = messages sent in."""
+
+    accepted: int
+    refused: int
+    replayed: int
+    segments: int
+    included: int
+    overage: int
+
+
+class BulkAnswer(Struct, kw_only=True):
+    """One outcome for each message, in the order of the call."""
+
+    batch: str
+    totals: BulkTotals
+    outcomes: list[BulkAccepted | BulkRefused]
+
+
+class Charge(Struct, kw_only=True):
+    """What a message cost at acceptance, and whether it was given back."""
+
+    ledger_year: int
+    posting: int
+    segments: int
+    included: int
+    overage: int
+    price: Money
+    amount: Money
+    refunded: bool
+
+
+class PartTaken(Struct):
+    """A part the carrier took and the id it gave."""
+
+    part: int
+    carrier_id: str
+
+
+class TimelineEvent(Struct, kw_only=True, omit_defaults=True):
+    """One fact in a message's life; only what applies to its kind is there."""
+
+    at: datetime
+    kind: Annotated[str, Meta(description="accepted, submission_started, submitted, receipt_recorded, …")]
+    link: str = ""
+    attempt: int | UnsetType = UNSET
+    part: int | UnsetType = UNSET
+    carrier_id: str = ""
+    parts: list[PartTaken] | UnsetType = UNSET
+    code: str = ""
+    error: str = ""
+    carrier_time: str = ""
+    cause: str = ""
+    reason: str = ""
+    retryable: bool | UnsetType = UNSET
+    refunded: bool | UnsetType = UNSET
+    revises: str = ""
+
+
+class MessageDetail(Struct, kw_only=True):
+    """A message as its own events tell it. `phone` and `text` only on a recorded request with the scope."""
+
+    id: UUID
+    status: Status
+    category: Category
+    lane: Lane
+    carrier: Carrier
+    signature: str
+    accepted_at: datetime
+    expires_at: datetime
+    segments: int
+    parts: int
+    charge: Charge
+    template: str
+    batch: str
+    client_reference: str
+    timeline: list[TimelineEvent]
+    phone: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+
+
+class ReadModel(Struct, kw_only=True):
+    """How fresh a list is: events are applied up to `position`, the log stands at `head`."""
+
+    position: int
+    head: int
+
+
+class MessageSummary(Struct, kw_only=True):
+    """One line of the list of messages."""
+
+    id: UUID
+    status: str
+    status_at: datetime
+    accepted_at: datetime
+    category: str
+    lane: str
+    carrier: str
+    link: str
+    template: str
+    batch: str
+    client_reference: str
+    segments: int
+    included: int
+    overage: int
+    code: str
+    refunded: bool
+
+
+class MessageList(Struct, kw_only=True):
+    """Messages, newest first. `next_cursor` is empty at the end."""
+
+    messages: list[MessageSummary]
+    next_cursor: str
+    as_of: ReadModel
+
+
+class HistoryMessage(Struct, kw_only=True):
+    """One message to the number that was asked for."""
+
+    id: UUID
+    accepted_at: datetime
+    status: Status
+    phone: Annotated[str, Meta(description="Masked unless the key has history:unmasked.")]
+    text: Annotated[str, Meta(description="Only the signature unless the key has history:unmasked.")]
+    signature: str
+    template: str
+    carrier: Carrier
+    segments: int
+    code: Annotated[str, Meta(description="The last status code a carrier gave, empty before.")]
+
+
+class HistoryAnswer(Struct, kw_only=True):
+    """The messages to a number, newest first. The look-up was recorded before this was answered."""
+
+    messages: list[HistoryMessage]
+    unmasked: bool
+    more: Annotated[bool, Meta(description="There are older ones beyond the limit.")]
+
+
+class LedgerTotals(Struct, kw_only=True):
+    """A quota ledger after its last posting: overage = max(0, net - allowance)."""
+
+    allowance: int
+    net: Annotated[int, Meta(description="Segments debited less those refunded.")]
+    included: int
+    overage: int
+    remaining: int
+    amount: Money
+    closed: bool
+
+
+class LedgerPeriod(Struct, kw_only=True):
+    """What the postings of a day or month add up to, at one price a segment."""
+
+    period: str
+    price: Money
+    debits: int
+    debited: Annotated[int, Meta(description="Segments.")]
+    refunds: int
+    refunded: Annotated[int, Meta(description="Segments.")]
+    included: Annotated[int, Meta(description="Segments debited less refunded, within the allowance.")]
+    overage: int
+    amount: Money
+
+
+class LedgerAnswer(Struct, kw_only=True):
+    """The ledger of a calendar year (Asia/Shanghai): totals from its last posting, months and days from the
+    read model."""
+
+    account: str
+    year: int
+    opened: bool
+    postings: int
+    chain: Annotated[str, Meta(description="Hash over all postings so far.")]
+    totals: LedgerTotals
+    months: list[LedgerPeriod]
+    days: list[LedgerPeriod]
+    as_of: ReadModel
+
+
+class Posting(Struct, kw_only=True):
+    """One posting, with the totals after it and the hash chain."""
+
+    posting: int
+    at: datetime
+    kind: Annotated[str, Meta(description="opened, debited, refunded or closed")]
+    after: LedgerTotals
+    chain: str
+    message: UUID | UnsetType = UNSET
+    takes_back: Annotated[int | UnsetType, Meta(description="The debit that a refund takes back.")] = UNSET
+    reason: str | UnsetType = UNSET
+    segments: int | UnsetType = UNSET
+    included: int | UnsetType = UNSET
+    overage: int | UnsetType = UNSET
+    price: Money | UnsetType = UNSET
+    amount: Money | UnsetType = UNSET
+    unused: int | UnsetType = UNSET
+
+
+class PostingsPage(Struct, kw_only=True):
+    """Postings in their order, straight from the ledger. `next_cursor` is empty at the end."""
+
+    account: str
+    year: int
+    postings: list[Posting]
+    next_cursor: str
+
+
+class StatisticsRow(Struct, kw_only=True):
+    """Messages accepted in a group: total = delivered + failed + not_yet_reported."""
+
+    total: int
+    delivered: int
+    failed: int
+    not_yet_reported: int
+    segments: int
+    day: date | UnsetType = UNSET
+    carrier: str | UnsetType = UNSET
+    template: str | UnsetType = UNSET
+
+
+class StatisticsAnswer(Struct, kw_only=True):
+    """Counts by day of acceptance (Asia/Shanghai), carrier and template."""
+
+    rows: list[StatisticsRow]
+    total: StatisticsRow
+    as_of: ReadModel
+
+
+class LinkStanding(Struct, kw_only=True):
+    """A link to a carrier as the log knows it, and the jobs in its queues."""
+
+    name: str
+    protocol: str
+    carriers: list[str]
+    enabled: bool
+    connected: bool
+    since: Annotated[datetime | None, Meta(description="When it was last connected or lost.")]
+    reason: Annotated[str, Meta(description="Why it was lost.")]
+    submitted: int
+    refused: int
+    in_doubt: int
+    receipts: int
+    queued: Annotated[
+        dict[str, int] | None, Meta(description="Jobs by lane; null where the broker does not answer.")
+    ]
+
+
+class ProjectionLag(Struct, kw_only=True):
+    """How far a read model is behind the log, in events."""
+
+    name: str
+    position: int
+    lag: int
+
+
+class MonitoringAnswer(Struct, kw_only=True):
+    """The state of carriage and read models."""
+
+    links: list[LinkStanding]
+    projections: list[ProjectionLag]
+    head: int
+    waiting_for_log: Annotated[int, Meta(description="Entries waiting for the log in this process.")]
+
+
+class Health(Struct, kw_only=True):
+    """Whether a process can work, and if not, why."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class ProblemKind(Struct, kw_only=True):
+    """A row of the catalogue of problems."""
+
+    code: str
+    status: int
+    title: str
+    advice: str
+
+
+class ProblemCatalogue(Struct, kw_only=True):
+    """All problems the API answers with."""
+
+    problems: list[ProblemKind]
