@@ -50,6 +50,7 @@ LONGEST_PDU = 70_000
 LAST_SEQUENCE = 0x7FFF_FFFF
 MESSAGE_PAYLOAD = 0x0424
 
+_RESPONSE_OCTET = 0x80
 _HEADER = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
 _ID: dict[str, int] = command_codes.commands
@@ -58,7 +59,10 @@ _MODES: tuple[Mode, ...] = ("receiver", "transmitter", "transceiver")
 
 def tlv(tlvs: Tlvs, tag: int) -> bytes | None:
     """Return the value of the first optional parameter `tag`, None where it is absent."""
-    return next((value for found, value in tlvs if found == tag), None)
+    for found, value in tlvs:
+        if found == tag:
+            return value
+    return None
 
 
 def message_text(pdu: DeliverSm | DataSm) -> bytes:
@@ -95,8 +99,10 @@ def decode(frame: bytes) -> Pdu:
 
 
 def is_request(frame: bytes) -> bool:
-    """Tell whether a frame that could not be read asks for an answer."""
-    return len(frame) >= HEADER_OCTETS and frame[4] < 0x80
+    """Tell whether a frame that could not be read asks for an answer; two commands have none (4.1.7, 4.12)."""
+    if len(frame) < HEADER_OCTETS or frame[4] >= _RESPONSE_OCTET:
+        return False
+    return int.from_bytes(frame[4:8], "big") not in (_ID["outbind"], _ID["alert_notification"])
 
 
 # Writing.
@@ -108,6 +114,8 @@ def _frame(command: int, status: int, sequence: int, body: bytes = b"") -> bytes
 
 def _c_string(text: str, size: int) -> bytes:
     """`size` counts the NUL, as the specification's tables do."""
+    if not text:
+        return b"\0"
     octets = text.encode("latin-1") + b"\0"
     if len(octets) > size or octets.index(0) != len(octets) - 1:
         raise ValueError("string")

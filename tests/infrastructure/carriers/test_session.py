@@ -319,7 +319,7 @@ def test_our_unbind_without_an_answer_ends_it_too():
     assert play.session.tick(10.0) == [Closed("unbind unanswered")]
 
 
-@pytest.mark.parametrize("frame", ["00000010000000210000000000000005", "00000010000001020000000000000005"])
+@pytest.mark.parametrize("frame", ["00000010000000210000000000000005", "00000010000100000000000000000005"])
 def test_an_unknown_command_is_answered_with_a_nack_and_life_goes_on(frame):
     play = Play()
     assert play.session.receive(bytes.fromhex(frame), 0.0) == []
@@ -327,9 +327,18 @@ def test_an_unknown_command_is_answered_with_a_nack_and_life_goes_on(frame):
     assert play.session.free == 3
 
 
-def test_an_unknown_answer_is_not_answered():
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "00000010800000210000000000000005",
+        "000000100000000b0000000000000005",
+        "00000010000001020000000000000005",
+    ],
+    ids=["unknown answer", "outbind", "alert_notification"],
+)
+def test_what_has_no_answer_is_not_answered(frame):
     play = Play()
-    play.session.receive(bytes.fromhex("00000010800000210000000000000005"), 0.0)
+    play.session.receive(bytes.fromhex(frame), 0.0)
     assert play.sent() == []
 
 
