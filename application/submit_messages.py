@@ -46,6 +46,23 @@ class _Started:
     parts: tuple[Part, ...]
 
 
+class _Places:
+    """Places reserved for some messages: each is given back once, as soon as its answer is there."""
+
+    def __init__(self, carriage: Carriage, held: set[UUID]) -> None:
+        self._carriage = carriage
+        self._held = held
+
+    def give_back(self, id_: UUID) -> None:
+        if id_ in self._held:
+            self._held.remove(id_)
+            self._carriage.release(1)
+
+    def give_back_all(self) -> None:
+        self._carriage.release(len(self._held))
+        self._held.clear()
+
+
 class References:
     """Concatenation references: a counter a phone, so that two long texts to one phone never mix.
 
@@ -107,14 +124,16 @@ class MessageSubmitter:
 
     async def _submit(self, chosen: Sequence[_Waiting]) -> None:
         """Start, send and record these; every reserved place is given back, whatever happens."""
-        started: list[_Started] = []
+        places = _Places(self._carriage, {one.id for one in chosen})
         try:
             started = await self._start(chosen)
+            for id_ in {one.id for one in chosen} - {one.id for one in started}:
+                places.give_back(id_)
+            async with asyncio.TaskGroup() as group:
+                for one in started:
+                    group.create_task(self._carry(one, places))
         finally:
-            self._carriage.release(len(chosen) - len(started))
-        async with asyncio.TaskGroup() as group:
-            for one in started:
-                group.create_task(self._carry(one))
+            places.give_back_all()
 
     async def _start(self, chosen: Sequence[_Waiting]) -> list[_Started]:
         """Record the start of each; what expired, moved meanwhile or cannot be opened is not started."""
@@ -164,15 +183,13 @@ class MessageSubmitter:
             for number, piece in enumerate(pieces, 1)
         )
 
-    async def _carry(self, started: _Started) -> None:
-        try:
-            if len(started.parts) == 1:
-                answers = [await self._send(started, 1)]
-            else:
-                numbers = range(1, len(started.parts) + 1)
-                answers = await asyncio.gather(*(self._send(started, number) for number in numbers))
-        finally:
-            self._carriage.release(1)
+    async def _carry(self, started: _Started, places: _Places) -> None:
+        if len(started.parts) == 1:
+            answers = [await self._send(started, 1)]
+        else:
+            numbers = range(1, len(started.parts) + 1)
+            answers = await asyncio.gather(*(self._send(started, number) for number in numbers))
+        places.give_back(started.id)
         try:
             await self._record(started, answers)
         finally:

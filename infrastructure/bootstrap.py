@@ -55,8 +55,12 @@ def keys_dir(settings: Settings) -> Path:
     return settings.keys_dir or data_dir(settings) / "keys"
 
 
-def build(settings: Settings, *, now: Now = utc_now) -> Platform:
-    """Everything wired over one pool. Raises SettingsError where no database is named."""
+def build(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 10.0) -> Platform:
+    """Everything wired over one pool. Raises SettingsError where no database is named.
+
+    `patience_seconds` is how long a read or write waits for a database that is away: seconds where a person
+    waits for the answer, minutes where what would be lost is worth more.
+    """
     if not settings.database_url:
         raise SettingsError(
             "SMSLEDGER_DATABASE_URL is empty: start everything with `smsledger up`, or set it"
@@ -65,6 +69,7 @@ def build(settings: Settings, *, now: Now = utc_now) -> Platform:
         connect(settings.database_url, schema=settings.db_schema, pool_size=settings.pool_size),
         most_entries=settings.group_entries,
         most_waiting=settings.max_waiting,
+        patience_seconds=patience_seconds,
     )
     vault = FileVault(KeyStore(keys_dir(settings)))
     directory = Directory(store, seconds=time.monotonic)
@@ -81,9 +86,9 @@ def build(settings: Settings, *, now: Now = utc_now) -> Platform:
 
 
 @contextmanager
-def platform(settings: Settings, *, now: Now = utc_now) -> Iterator[Platform]:
+def platform(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 10.0) -> Iterator[Platform]:
     """A platform for the length of a block."""
-    made = build(settings, now=now)
+    made = build(settings, now=now, patience_seconds=patience_seconds)
     try:
         yield made
     finally:

@@ -27,9 +27,16 @@ _EVENT = "originator_id, originator_version, topic, state, notification_id"
 class EventStore:
     """Implements the port `application.ports.Store` on PostgreSQL."""
 
-    def __init__(self, datastore: PostgresDatastore, *, most_entries: int, most_waiting: int) -> None:
+    def __init__(
+        self,
+        datastore: PostgresDatastore,
+        *,
+        most_entries: int,
+        most_waiting: int,
+        patience_seconds: float = 10.0,
+    ) -> None:
         self.datastore = datastore
-        self.recorder = LedgerRecorder(datastore)
+        self.recorder = LedgerRecorder(datastore, patience_seconds=patience_seconds)
         self._group = GroupCommit(self.recorder.commit, most_entries=most_entries, most_waiting=most_waiting)
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
         self._queries = _queries(datastore.schema)

@@ -23,6 +23,8 @@ from infrastructure.settings import Settings
 from infrastructure.worker import Worker, pause
 
 _TURN_SECONDS = 0.5
+_WORKER_PATIENCE_SECONDS = 600.0
+"""Answers of carriers are in the worker's memory until they are written: it waits for the database."""
 
 
 def run_worker(settings: Settings) -> None:
@@ -31,7 +33,7 @@ def run_worker(settings: Settings) -> None:
     async def work(made: Platform, stop: asyncio.Event) -> None:
         await Worker(made, redis_url=settings.redis_url).run(stop)
 
-    with platform(settings) as made:
+    with platform(settings, patience_seconds=_WORKER_PATIENCE_SECONDS) as made:
         _run(lambda stop: work(made, stop))
 
 

@@ -4,14 +4,14 @@ Two things are done otherwise than in the library: the whole decision is taken b
 insert (application/stamping.py), and groups go in by COPY (three to four times the rate of its INSERT).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from eventsourcing.utils import retry
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
@@ -24,6 +24,8 @@ from domain.recorded import Recorded
 from domain.values import stream_id
 from infrastructure.mapper import decode, encode
 
+Answer = TypeVar("Answer")
+_PAUSE_SECONDS = 0.2
 _SEALED = "(day, message_id, account, phone_index, ciphertext)"
 
 
@@ -51,8 +53,9 @@ def connect(database_url: str, *, schema: str, pool_size: int) -> PostgresDatast
 class LedgerRecorder(PostgresApplicationRecorder):
     """Appends groups of entries; reads as the library does."""
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, *, patience_seconds: float = 10.0) -> None:
         super().__init__(datastore)
+        self._patience_seconds = patience_seconds
         if datastore.enable_db_functions:
             raise ValueError(
                 "the insert function of the library leaves the lock out: readers would miss events"
@@ -85,19 +88,33 @@ class LedgerRecorder(PostgresApplicationRecorder):
         ).format(schema)
         self._delete_held = SQL("DELETE FROM {}.held_receipts WHERE id = ANY(%s)").format(schema)
 
-    @retry((InterfaceError, OperationalError), max_attempts=50, wait=0.2)
     def commit(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Append a group: lock, read, stamp, insert, commit. One outcome an entry, durable on return.
 
         New streams are taken for new at first, since nearly all are: looking a thousand of them up costs a
         quarter of the time under the lock. The primary key tells otherwise, and then all are looked up.
         A commit whose answer was lost is tried again and then meets its own events: the outcome is a
-        Conflict, which every use case resolves by reading what stands there.
+        Conflict, which every use case resolves by reading what stands there. A database that stays away
+        longer than the recorder's patience raises eventsourcing's OperationalError.
         """
+        return self._patiently(lambda: self._commit_knowing_least(entries))
+
+    def _commit_knowing_least(self, entries: Sequence[Entry]) -> list[Outcome]:
         try:
             return self._commit(entries, streams_of(entries, new=False))
         except IntegrityError:
             return self._commit(entries, streams_of(entries, new=True))
+
+    def _patiently(self, work: Callable[[], Answer]) -> Answer:
+        """Try again while the database is away, for as long as this process can wait."""
+        until = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return work()
+            except (InterfaceError, OperationalError):
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def _commit(self, entries: Sequence[Entry], streams: Collection[UUID]) -> list[Outcome]:
         with self.datastore.get_connection() as conn, conn.transaction():
@@ -176,9 +193,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         if released:
             conn.execute(self._delete_held, (released,))
 
-    @retry((InterfaceError, OperationalError), max_attempts=50, wait=0.2)
-    def rows(self, query: SQL | Any, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
-        """All rows of a read, as tuples, in the binary format."""
+    def rows(self, query: Any, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
+        """All rows of a read, as tuples, in the binary format; as patient as `commit`."""
+        return self._patiently(lambda: self._rows(query, parameters))
+
+    def _rows(self, query: Any, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:  # noqa: ANN401
         with self.datastore.get_connection() as conn:
             cursor: Cursor[tuple[Any, ...]] = conn.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(query, parameters, prepare=True).fetchall()
