@@ -62,13 +62,17 @@ class LinkCarriage:
 
     async def _wait_for(self, least: int) -> int:
         """At least one free place, and `least` of them unless that takes too long."""
-        while (free := self._free()) <= 0:
-            await self._link.ready()
-            await self._any_change()
-        if free < least and not self._turns[Lane.REALTIME]:
-            await asyncio.sleep(_GATHER_SECONDS)
+        gathered = False
+        while True:
             free = self._free()
-        return free if free > 0 else await self._wait_for(least)
+            if free >= least or (free > 0 and (gathered or self._turns[Lane.REALTIME])):
+                return free
+            if free > 0:
+                await asyncio.sleep(_GATHER_SECONDS)
+                gathered = True
+            else:
+                await self._link.ready()
+                await self._any_change()
 
     async def _any_change(self) -> None:
         if self._free() > 0:
