@@ -203,11 +203,7 @@ def _bind(pdu: Bind) -> bytes:
         "system_type": (pdu.system_type, 13),
         "address_range": (pdu.address_range, 41),
     }
-    octets = {
-        "interface_version": pdu.interface_version,
-        "addr_ton": pdu.addr_ton,
-        "addr_npi": pdu.addr_npi,
-    }
+    octets = {"interface_version": pdu.interface_version, "addr_ton": pdu.addr_ton, "addr_npi": pdu.addr_npi}
     return _by_smpplib(f"bind_{pdu.mode}", pdu.sequence, strings, octets)
 
 
