@@ -41,34 +41,17 @@ __all__ = [
     "decode",
     "encode",
     "is_request",
-    "message_text",
-    "tlv",
 ]
 
 HEADER_OCTETS = 16
 LONGEST_PDU = 70_000
 LAST_SEQUENCE = 0x7FFF_FFFF
-MESSAGE_PAYLOAD = 0x0424
 
 _RESPONSE_OCTET = 0x80
 _HEADER = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
 _ID: dict[str, int] = command_codes.commands
 _MODES: tuple[Mode, ...] = ("receiver", "transmitter", "transceiver")
-
-
-def tlv(tlvs: Tlvs, tag: int) -> bytes | None:
-    """Return the value of the first optional parameter `tag`, None where it is absent."""
-    for found, value in tlvs:
-        if found == tag:
-            return value
-    return None
-
-
-def message_text(pdu: DeliverSm | DataSm) -> bytes:
-    """Return the octets of the message, from short_message or from message_payload (5.3.2.32)."""
-    short = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-    return short or tlv(pdu.tlvs, MESSAGE_PAYLOAD) or b""
 
 
 def encode(pdu: Pdu) -> bytes:

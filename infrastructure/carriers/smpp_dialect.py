@@ -32,6 +32,8 @@ from infrastructure.carriers.smpp_pdus import (
     SubmitSmResp,
     Unbind,
     UnbindResp,
+    message_text,
+    tlv,
 )
 from infrastructure.carriers.traffic import (
     Answer,
@@ -150,13 +152,13 @@ class SmppDialect:
 
     def _content(self, pdu: DeliverSm | DataSm) -> Receipt | Reply:
         """A text alone never makes a receipt: anyone can write `id:1 stat:DELIVRD` on a phone."""
-        named = smpp.tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
+        named = tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
         if named is not None or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
             return _receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"), self._settings.id_format)
         return Reply(
             phone=_digits(pdu.source),
             destination=pdu.destination,
-            payload=smpp.message_text(pdu),
+            payload=message_text(pdu),
             data_coding=pdu.data_coding,
             udh=bool(pdu.esm_class & _UDH),
         )
@@ -178,7 +180,7 @@ def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receip
 
     The parameter holds the id as in the submit answer (5.3.2.12), unless it repeats the text's form.
     """
-    text = read_receipt_text(smpp.message_text(pdu).decode("latin-1"))
+    text = read_receipt_text(message_text(pdu).decode("latin-1"))
     if named and named != text.carrier_id:
         carrier_id = normal_id(named, id_format, receipt=False)
     else:
@@ -194,13 +196,13 @@ def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receip
 
 
 def _state(pdu: DeliverSm | DataSm) -> str:
-    number = int.from_bytes(smpp.tlv(pdu.tlvs, _MESSAGE_STATE) or b"", "big")
+    number = int.from_bytes(tlv(pdu.tlvs, _MESSAGE_STATE) or b"", "big")
     return _STATES[number] if 0 < number < len(_STATES) else "UNKNOWN"
 
 
 def _network_error(pdu: DeliverSm | DataSm) -> str:
     """Three octets: the kind of network and its code (5.3.2.31)."""
-    value = smpp.tlv(pdu.tlvs, _NETWORK_ERROR_CODE) or b""
+    value = tlv(pdu.tlvs, _NETWORK_ERROR_CODE) or b""
     return str(int.from_bytes(value[1:], "big")) if len(value) == 3 else ""
 
 

@@ -7,6 +7,8 @@ parameters in the order of the wire. Phone numbers, texts and passwords stay out
 from dataclasses import dataclass, field
 from typing import Literal
 
+_MESSAGE_PAYLOAD = 0x0424
+
 Mode = Literal["receiver", "transmitter", "transceiver"]
 Tlvs = tuple[tuple[int, bytes], ...]
 
@@ -188,3 +190,17 @@ Pdu = (
     | UnbindResp
     | GenericNack
 )
+
+
+def tlv(tlvs: Tlvs, tag: int) -> bytes | None:
+    """Return the value of the first optional parameter `tag`, None where it is absent."""
+    for found, value in tlvs:
+        if found == tag:
+            return value
+    return None
+
+
+def message_text(pdu: DeliverSm | DataSm) -> bytes:
+    """Return the octets of the message, from short_message or from message_payload (5.3.2.32)."""
+    short = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+    return short or tlv(pdu.tlvs, _MESSAGE_PAYLOAD) or b""

@@ -26,6 +26,8 @@ from infrastructure.carriers.smpp_pdus import (
     SubmitSmResp,
     Unbind,
     UnbindResp,
+    message_text,
+    tlv,
 )
 from tests.infrastructure.carriers.rig import GOLDEN, VECTORS
 
@@ -141,7 +143,7 @@ def test_every_golden_pdu_is_read_as_its_fields_say(vector):
     for name, value in vector["fields"].items():
         if name in PARAMETERS and hasattr(pdu, "tlvs"):
             tag, octets = PARAMETERS[name]
-            assert smpp.tlv(pdu.tlvs, tag) == octets(value)
+            assert tlv(pdu.tlvs, tag) == octets(value)
         else:
             expected = bytes(value["data"]) if isinstance(value, dict) else value
             assert getattr(pdu, OWN_NAMES.get(name, name)) == expected
@@ -234,7 +236,7 @@ def test_a_bind_that_smpplib_would_cut_silently_is_refused(change):
 def test_a_receipted_id_without_its_nul_keeps_its_last_character():
     pdu = smpp.decode(GOLDEN["deliver_sm_dlr_text"])
     unterminated = dataclasses.replace(pdu, tlvs=((0x001E, b"a1b2c3d4"),))
-    assert smpp.tlv(smpp.decode(smpp.encode(unterminated)).tlvs, 0x001E) == b"a1b2c3d4"
+    assert tlv(smpp.decode(smpp.encode(unterminated)).tlvs, 0x001E) == b"a1b2c3d4"
 
 
 def test_an_unknown_parameter_is_kept():
@@ -245,7 +247,7 @@ def test_an_unknown_parameter_is_kept():
 def test_the_text_of_a_message_may_be_in_its_payload_parameter():
     submit = smpp.decode(GOLDEN["submit_sm_payload"])
     delivered = DeliverSm(sequence=1, source="1", destination="2", tlvs=submit.tlvs)
-    assert smpp.message_text(delivered).decode("utf-16-be") == "【测试】您的验证码是123456"
+    assert message_text(delivered).decode("utf-16-be") == "【测试】您的验证码是123456"
 
 
 def test_an_unknown_command_asks_for_a_nack_of_its_own_kind():
