@@ -1,0 +1,249 @@
+"""The documents say what is true: settings, the hashed octets, links and the twin of the README are checked."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote
+from uuid import UUID
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from application.prove_ledgers import Proof
+from domain.aggregates.ledger import Ledger
+from domain.events import TOPICS
+from domain.events.ledger import DebitReason, LedgerEvent, RefundReason
+from domain.recorded import Context, Recorded
+from domain.values import message_id
+from infrastructure.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^(#+) +(.+?)\s*$", re.MULTILINE)
+
+
+def read(name: str) -> str:
+    """A document of the checkout."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def documents() -> list[str]:
+    """Every Markdown file that belongs to the project, tracked or about to be."""
+    listing = ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard", "*.md"]
+    try:
+        found = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this tree is not a git checkout")
+    return sorted(name for name in found.split("\0") if name and (ROOT / name).is_file())
+
+
+def prose(text: str) -> str:
+    """A document without its code."""
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+# Settings
+
+
+def settings_table() -> str:
+    """The table of docs/operations.md as the code says it."""
+    lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in ("", None) else f"`{field.default}`"
+        lines.append(
+            f"| `SMSLEDGER_{name.upper()}` | {default or '–'} | {_allowed(field)} | {field.description} |"
+        )
+    return "\n".join(lines)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The bounds or the pattern of a setting."""
+    rules = {
+        name: getattr(rule, name)
+        for rule in field.metadata
+        for name in ("ge", "le", "pattern")
+        if getattr(rule, name, None) is not None
+    }
+    if "pattern" in rules:
+        return "`" + rules["pattern"].replace("|", "\\|") + "`"
+    least, most = rules.get("ge"), rules.get("le")
+    if least is None:
+        return "–"
+    return f"{least} and more" if most is None else f"{least} to {most}"
+
+
+def test_the_table_of_settings_is_that_of_the_code():
+    shown = re.search(
+        r"<!-- settings:.*?-->\n\n(.*?)\n\n<!-- /settings -->", read("docs/operations.md"), re.DOTALL
+    )
+    assert shown is not None
+    assert shown[1] == settings_table(), f"the table has to be:\n\n{settings_table()}\n"
+
+
+def test_every_variable_a_document_names_is_a_setting():
+    known = {f"SMSLEDGER_{name.upper()}" for name in Settings.model_fields}
+    known |= {"SMSLEDGER_CONFIG", "SMSLEDGER_NAME"}
+    strange = {
+        (name, variable)
+        for name in documents()
+        for variable in re.findall(r"SMSLEDGER_[A-Z_]+", read(name))
+        if variable not in known
+    }
+    assert strange == set()
+
+
+# The ledger chain
+
+
+def worked_example() -> list[tuple[str, str]]:
+    """The hashed lines of docs/ledger-chain.md, each with its hash."""
+    (block,) = (code for kind, code in FENCE.findall(read("docs/ledger-chain.md")) if kind == "text")
+    pairs = [pair.split("\n") for pair in block.strip().split("\n\n")]
+    return [(line, chain) for line, chain in pairs]
+
+
+def example_postings() -> Iterator[tuple[LedgerEvent, datetime]]:
+    """The postings the document tells of, made by the ledger itself."""
+    account = "shili-keji"
+    first, second = message_id(account, "order-1001"), message_id(account, "order-1002")
+    at = datetime(2026, 3, 2, 1, 30, 0, 125_000, tzinfo=UTC)
+    ledger = Ledger(account=account, year=2026)
+
+    def posted(made: tuple[LedgerEvent, ...], moment: datetime) -> tuple[LedgerEvent, datetime]:
+        nonlocal ledger
+        ledger = ledger.after_posting(made[0])
+        return made[0], moment
+
+    def debit(message: UUID, moment: datetime) -> tuple[LedgerEvent, datetime]:
+        made = ledger.debit(
+            message=message, reason=DebitReason.ACCEPTED, segments=2, price_micros=38_000, at=moment
+        )
+        return posted(made, moment)
+
+    yield posted(ledger.open(allowance=3, at=at), at)
+    yield debit(first, at)
+    yield debit(second, at + timedelta(seconds=1))
+    expired = datetime(2026, 3, 2, 1, 40, tzinfo=UTC)
+    refund = ledger.refund(
+        message=first,
+        debit=2,
+        reason=RefundReason.EXPIRED,
+        segments=2,
+        price_micros=38_000,
+        at=expired,
+    )
+    yield posted(refund, expired)
+    over = datetime(2026, 12, 31, 16, tzinfo=UTC)
+    yield posted(ledger.close(at=over), over)
+
+
+def test_each_hash_of_the_worked_example_is_that_of_its_line():
+    chain = ""
+    for line, written in worked_example():
+        before, *fields = line.split("|")
+        assert (before, len(fields)) == (chain, 17)
+        chain = sha256(line.encode()).hexdigest()
+        assert chain == written
+
+
+def test_the_ledger_makes_the_chain_of_the_worked_example():
+    made = [event.chain for event, _ in example_postings()]
+    assert made == [chain for _, chain in worked_example()]
+
+
+def test_the_proof_finds_nothing_in_the_worked_example_but_the_messages_it_leaves_out():
+    proof = Proof()
+    stream = Ledger(account="shili-keji", year=2026).stream
+    for version, (event, at) in enumerate(example_postings(), 1):
+        context = Context(actor="example")
+        proof.feed(Recorded(stream=stream, version=version, at=at, context=context, event=event))
+    assert {found.code for found in proof.findings()} == {"debits_differ", "refunds_differ"}
+
+
+def test_the_command_of_the_document_hashes_its_first_line():
+    (command,) = (code for kind, code in FENCE.findall(read("docs/ledger-chain.md")) if kind == "sh")
+    printed = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True, text=True).stdout
+    assert printed.split()[0] == worked_example()[0][1]
+
+
+def test_every_finding_of_the_proof_is_explained():
+    code = read("application/prove_ledgers.py")
+    codes = set(re.findall(r'_find\(\s*"(\w+)"', code)) | {"debits_differ", "refunds_differ"}
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/operations.md"), re.MULTILINE))
+    assert codes == explained
+
+
+# Links
+
+
+def anchors(text: str) -> set[str]:
+    """The names by which headings can be linked, as GitHub makes them."""
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for _, heading in HEADING.findall(FENCE.sub("", text)))
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+def test_every_link_between_documents_leads_somewhere():
+    broken = [
+        (name, target)
+        for name in documents()
+        for target in LINK.findall(prose(read(name)))
+        if not target.startswith(("https://", "http://", "mailto:")) and not _leads(name, target)
+    ]
+    assert broken == []
+
+
+def _leads(name: str, target: str) -> bool:
+    path, _, anchor = unquote(target).partition("#")
+    file = (ROOT / name).parent / path if path else ROOT / name
+    if not file.exists() or not file.resolve().is_relative_to(ROOT):
+        return False
+    return not anchor or anchor in anchors(file.read_text(encoding="utf-8"))
+
+
+def test_every_file_a_document_names_is_there():
+    named = re.compile(
+        r"`((?:domain|application|projections|infrastructure|api|alembic|tests|bench|docs|examples)/[\w./-]+\.\w+)`"
+    )
+    missing = [
+        (name, path)
+        for name in documents()
+        for path in named.findall(read(name))
+        if not (ROOT / path).exists()
+    ]
+    assert missing == []
+
+
+def test_every_decision_has_its_four_parts():
+    for file in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        parts = [heading for level, heading in HEADING.findall(text) if level == "##"]
+        assert parts == ["Context", "Decision", "Alternatives", "Enforced by"], file.name
+        assert text.startswith(f"# {file.name[:4]}: "), file.name
+
+
+# The twin
+
+
+def test_both_readmes_have_the_same_headings_and_the_same_code():
+    english, chinese = read("README.md"), read("README.zh-CN.md")
+    levels = [[level for level, _ in HEADING.findall(FENCE.sub("", text))] for text in (english, chinese)]
+    assert levels[0] == levels[1]
+    assert FENCE.findall(english) == FENCE.findall(chinese)
+    assert _targets(english) == _targets(chinese)
+
+
+def _targets(text: str) -> set[str]:
+    """Where a README leads, apart from its twin."""
+    return set(LINK.findall(prose(text))) - {"README.md", "README.zh-CN.md"}
+
+
+def test_every_topic_of_the_log_has_a_noun_in_the_architecture():
+    table = read("docs/architecture.md")
+    words = {topic.partition(".")[2].replace("_", " ") for topic in TOPICS}
+    shown = " ".join(re.findall(r"^\| .*$", table, re.MULTILINE))
+    missing = sorted(word for word in words if word.removeprefix("day key ") not in shown)
+    assert missing == []
