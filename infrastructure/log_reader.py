@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
+from psycopg_pool import PoolTimeout
 
 from domain.recorded import Recorded
 from infrastructure.mapper import decode
@@ -57,15 +58,15 @@ class LogReader:
 
     def head(self) -> int:
         """The last position in the log, 0 for an empty log."""
-        head: int = self._recorder.rows(self._head)[0][0]
+        head: int = self._rows(self._head)[0][0]
         return head
 
     def page(self, after: int, limit: int, topics: Sequence[str] = ()) -> list[Recorded]:
         """The next `limit` events after a position, oldest first; of some topics, or of all.
 
-        A lost connection is tried again for about ten seconds, then eventsourcing's OperationalError is raised.
+        A lost connection is replaced at once; eventsourcing's OperationalError says that there is no server.
         """
-        rows = self._recorder.rows(self._page, (after, not topics, list(topics), limit))
+        rows = self._rows(self._page, (after, not topics, list(topics), limit))
         return [_recorded(row) for row in rows]
 
     def window(self, after: int, limit: int, topics: Sequence[str] = ()) -> Window:
@@ -80,7 +81,7 @@ class LogReader:
             end = min(end, self.head())
         if end <= after:
             return Window(events=(), end=after)
-        rows = self._recorder.rows(self._window, (after, end, not topics, list(topics)))
+        rows = self._rows(self._window, (after, end, not topics, list(topics)))
         return Window(events=[_recorded(row) for row in rows], end=end)
 
     def wait(self, after: int, timeout_seconds: float) -> bool:
@@ -105,6 +106,21 @@ class LogReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _rows(self, query: Composed, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a read. A restart of the server leaves dead connections in the pool: none is met twice."""
+        for _ in range(self._recorder.datastore.pool.max_size):
+            try:
+                return self._read(query, parameters)
+            except (InterfaceError, OperationalError) as error:
+                if isinstance(error.__cause__, PoolTimeout):
+                    raise
+        return self._read(query, parameters)
+
+    def _read(self, query: Composed, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        with self._recorder.datastore.get_connection() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            return cursor.execute(query, parameters, prepare=True).fetchall()
+
     def _start_listening(self) -> None:
         if self._listener is None and not self._closing.is_set():
             self._listener = threading.Thread(target=self._run, name="log-listener", daemon=True)
@@ -126,7 +142,13 @@ class LogReader:
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         kwargs = self._recorder.datastore.pool.kwargs
         assert isinstance(kwargs, dict)
-        return psycopg.connect(**{**kwargs, "autocommit": True, "row_factory": tuple_row})
+        ours = {
+            "autocommit": True,
+            "row_factory": tuple_row,
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10_000,
+        }
+        return psycopg.connect(**{**kwargs, **ours})
 
     def _follow(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         while not self._closing.is_set():

@@ -1,5 +1,6 @@
 """The projector process: keeps the read models at the end of the log, and rebuilds, proves and measures them."""
 
+import gc
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,16 @@ from projections import lag as lags
 from projections import tracking
 from projections.catalogue import BY_NAME, PROJECTIONS
 from projections.lag import Lag
+from projections.log import Log
 from projections.projection import Projection, Rows
 from projections.rebuild import Progress, Rebuilt, Verified, Workshop
 from projections.rebuild import rebuild as rebuild_one
 from projections.rebuild import verify as verify_one
 from projections.runner import Follower, follow
+from projections.sharing import SharedLog
 
 _REBUILD_PAGE_EVENTS = 5_000
+_OBJECTS_A_COLLECTION = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,9 @@ class ReadModels:
 
     def connect(self) -> psycopg.Connection[Rows]:
         """A connection of plain tuples in autocommit mode; whoever asks closes it."""
-        return psycopg.connect(self.settings.database_url, autocommit=True, application_name="smsledger")
+        return psycopg.connect(
+            self.settings.database_url, autocommit=True, connect_timeout=5, tcp_user_timeout=10_000
+        )
 
     @property
     def schema(self) -> str:
@@ -68,14 +74,24 @@ def read_models(settings: Settings) -> Iterator[ReadModels]:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Follow the log with every read model until told to stop. A second projector waits for its turn."""
+    _collect_rarely()
     with read_models(settings) as opened:
-        follow([_follower(opened, projection) for projection in PROJECTIONS], stop)
+        topics = {topic for projection in PROJECTIONS for topic in projection.topics}
+        log = SharedLog(log=opened.log, topics=sorted(topics))
+        follow([_follower(opened, projection, log) for projection in PROJECTIONS], stop)
 
 
-def _follower(opened: ReadModels, projection: Projection) -> Follower:
+def _collect_rarely() -> None:
+    """A page is thousands of objects that live as long as it: looking for cycles among them cost a third of
+    the processor time and found none."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION, 50, 50)
+
+
+def _follower(opened: ReadModels, projection: Projection, log: Log) -> Follower:
     return Follower(
         projection=projection,
-        log=opened.log,
+        log=log,
         connect=opened.connect,
         schema=opened.schema,
         page_events=opened.settings.page_events,
@@ -90,13 +106,15 @@ def prepare(settings: Settings) -> None:
 
 
 def rebuild(settings: Settings, name: str, *, progress: Progress) -> Rebuilt:
-    """Build one read model again and put it in place. KeyError for an unknown name, else as in projections.rebuild."""
+    """Build one read model again and put it in place; `name` is its noun. Raises as projections.rebuild does."""
+    _collect_rarely()
     with read_models(settings) as opened:
         return rebuild_one(BY_NAME[name], opened.workshop, progress=progress)
 
 
 def verify(settings: Settings, name: str, *, progress: Progress) -> Verified:
-    """Hold one read model against the log. KeyError for an unknown name, else as in projections.rebuild."""
+    """Hold one read model against the log; `name` is its noun. Raises as projections.rebuild does."""
+    _collect_rarely()
     with read_models(settings) as opened:
         return verify_one(BY_NAME[name], opened.workshop, progress=progress)
 

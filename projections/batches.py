@@ -21,14 +21,14 @@ BATCHES = Table(
     name="batches_v1",
     key=("account", "batch"),
     ddl=f"""
-    CREATE TABLE IF NOT EXISTS batches_v1 (
+    CREATE TABLE batches_v1 (
         account text NOT NULL,
         batch text NOT NULL,
         first_at timestamptz NOT NULL,
         {", ".join(f"{name} int8 NOT NULL DEFAULT 0" for name in _COUNTS)},
         PRIMARY KEY (account, batch)
     ) WITH (fillfactor = 50);
-    CREATE INDEX IF NOT EXISTS batches_v1_first ON batches_v1 (account, first_at);
+    CREATE INDEX batches_v1_first ON batches_v1 (account, first_at);
     """,
 )
 

@@ -9,4 +9,5 @@ PROJECTIONS: tuple[Projection, ...] = (
     statistics.PROJECTION,
     links.PROJECTION,
 )
-BY_NAME = {projection.name: projection for projection in PROJECTIONS}
+BY_NAME = {projection.noun: projection for projection in PROJECTIONS}
+"""By what people call them: messages, ledger, statistics, links."""

@@ -31,7 +31,7 @@ YEARS = Table(
     name="ledger_years_v1",
     key=("account", "year"),
     ddl="""
-    CREATE TABLE IF NOT EXISTS ledger_years_v1 (
+    CREATE TABLE ledger_years_v1 (
         account text NOT NULL,
         year int4 NOT NULL,
         version int8 NOT NULL,
@@ -52,7 +52,7 @@ DAYS = Table(
     name="ledger_days_v1",
     key=("account", "year", "day", "price_micros"),
     ddl=f"""
-    CREATE TABLE IF NOT EXISTS ledger_days_v1 (
+    CREATE TABLE ledger_days_v1 (
         account text NOT NULL,
         year int4 NOT NULL,
         day date NOT NULL,

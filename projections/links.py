@@ -19,7 +19,7 @@ LINKS = Table(
     name="links_v1",
     key=("name",),
     ddl=f"""
-    CREATE TABLE IF NOT EXISTS links_v1 (
+    CREATE TABLE links_v1 (
         name text PRIMARY KEY,
         stream uuid UNIQUE,
         protocol text NOT NULL DEFAULT '',

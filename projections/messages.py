@@ -51,15 +51,18 @@ MESSAGES = Table(
     name="messages_v1",
     key=("id",),
     ddl=f"""
-    CREATE TABLE IF NOT EXISTS messages_v1 (
+    CREATE TABLE messages_v1 (
         {", ".join(f"{name} {kind} NOT NULL" for name, kind in _COLUMNS)},
         PRIMARY KEY (id)
     );
-    CREATE INDEX IF NOT EXISTS messages_v1_account ON messages_v1 (account, accepted_at, id);
-    CREATE INDEX IF NOT EXISTS messages_v1_batch ON messages_v1 (account, batch, accepted_at, id)
+    CREATE INDEX messages_v1_account ON messages_v1 (account, accepted_at, id);
+    CREATE INDEX messages_v1_batch ON messages_v1 (account, batch, accepted_at, id)
         WHERE batch <> '';
-    CREATE INDEX IF NOT EXISTS messages_v1_open ON messages_v1 (status, status_at)
+    CREATE INDEX messages_v1_open ON messages_v1 (status, status_at)
         WHERE status IN ('accepted', 'submitting', 'submitted', 'in_doubt');
+    CREATE INDEX messages_v1_undelivered ON messages_v1 (account, status, accepted_at, id)
+        WHERE status IN ('failed', 'expired', 'cancelled');
+    CREATE INDEX messages_v1_validity ON messages_v1 (expires_at) WHERE status = 'accepted';
     """,
 )
 
@@ -264,10 +267,12 @@ def page(
     """A page of an account's messages. Raises CursorInvalid where `after` is no cursor of ours."""
     conditions: list[Composable] = [SQL("account = %(account)s")]
     values: dict[str, object] = {"account": account, "limit": limit + 1}
+    if wanted.status is not None:
+        # A literal, so that the planner sees which partial index serves the query.
+        conditions.append(SQL("status = {}").format(wanted.status.value))
     for name, value, condition in (
         ("since", wanted.since, "accepted_at >= %(since)s"),
         ("until", wanted.until, "accepted_at < %(until)s"),
-        ("status", wanted.status, "status = %(status)s"),
         ("batch", wanted.batch or None, "batch = %(batch)s AND batch <> ''"),
     ):
         if value is not None:
@@ -302,33 +307,29 @@ class Overdue(NamedTuple):
 
 def waiting(cursor: ReadCursor, status: Status, *, before: datetime, limit: int) -> list[Overdue]:
     """Messages that have been in an open status since before a moment, oldest first."""
-    return _overdue(cursor, status, SQL("status_at < %s"), before, limit)
+    # The status is a literal in all three, so that the planner sees which partial index serves the query.
+    condition = SQL("status = {} AND status_at < %s ORDER BY status_at").format(status.value)
+    return _overdue(cursor, condition, before, limit)
 
 
 def past_validity(cursor: ReadCursor, *, now: datetime, limit: int) -> list[Overdue]:
-    """Messages still waiting for a link though their validity is over."""
-    return _overdue(cursor, Status.ACCEPTED, SQL("expires_at <= %s"), now, limit)
+    """Messages still waiting for a link though their validity is over, longest over first."""
+    condition = SQL("status = {} AND expires_at <= %s ORDER BY expires_at").format(Status.ACCEPTED.value)
+    return _overdue(cursor, condition, now, limit)
 
 
 def unreported(cursor: ReadCursor, *, before: datetime, charge_on: ChargeOn, limit: int) -> list[Overdue]:
     """Messages the carrier took before a moment without a final report since, of one way of charging."""
-    return _overdue(
-        cursor,
-        Status.SUBMITTED,
-        SQL("charge_on = {} AND status_at < %s").format(charge_on.value),
-        before,
-        limit,
+    condition = SQL("status = {} AND charge_on = {} AND status_at < %s ORDER BY status_at").format(
+        Status.SUBMITTED.value, charge_on.value
     )
+    return _overdue(cursor, condition, before, limit)
 
 
-def _overdue(
-    cursor: ReadCursor, status: Status, condition: Composable, moment: datetime, limit: int
-) -> list[Overdue]:
-    # The status is a literal so that the planner sees that the partial index serves it.
-    query = SQL(
-        "SELECT id, lane, carrier, link, status_at FROM messages_v1 WHERE status = {} AND {}"
-        " ORDER BY status_at LIMIT %s"
-    ).format(status.value, condition)
+def _overdue(cursor: ReadCursor, condition: Composable, moment: datetime, limit: int) -> list[Overdue]:
+    query = SQL("SELECT id, lane, carrier, link, status_at FROM messages_v1 WHERE {} LIMIT %s").format(
+        condition
+    )
     return [Overdue(*row) for row in cursor.execute(query, (moment, limit))]
 
 

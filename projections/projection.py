@@ -17,8 +17,8 @@ Connect = Callable[[], "Connection[Rows]"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of a read model. Its name carries the version of its projection; `ddl` makes it where it is
-    missing, with its indexes, and names no schema: the search path decides."""
+    """A table of a read model. Its name carries the version of its projection; `ddl` makes it with its indexes
+    and names no schema: the search path decides."""
 
     name: str
     key: tuple[str, ...]
@@ -35,3 +35,8 @@ class Projection:
     tables: tuple[Table, ...]
     apply: Callable[[ReadCursor, Sequence[Recorded]], None]
     """Changes the rows by some events, oldest first, inside the transaction that advances the position."""
+
+    @property
+    def noun(self) -> str:
+        """The name without its version: what people call it."""
+        return self.name.rpartition("_")[0]

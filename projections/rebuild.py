@@ -115,8 +115,8 @@ def verify(projection: Projection, workshop: Workshop, *, progress: Progress = l
 def _fresh_schema(projection: Projection, workshop: Workshop, schema: str) -> Iterator[Connection[Rows]]:
     """A connection that works on empty tables of a projection in a schema, for nobody else at the same time."""
     with workshop.connect() as connection:
-        if not tracking.try_lock(connection, tracking.lock_key(schema, projection.name, "build")):
-            raise AlreadyRunning(f"{projection.name} is being built in {schema} by somebody else")
+        if not tracking.try_lock(connection, tracking.lock_key(workshop.live, projection.name, "build")):
+            raise AlreadyRunning(f"{projection.name} is being rebuilt or proved by somebody else now")
         tracking.prepare(connection, workshop.live, [projection])
         tracking.prepare(connection, schema, [])
         configure(connection)

@@ -6,6 +6,7 @@ whatever dies when. Commits are not waited for (a crash only replays from an old
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -106,7 +107,11 @@ class Follower:
             full = window.end - self.position >= self.page_events
             self.position, self.failures = window.end, 0
             if not full:
-                stop.wait(self.rest_seconds)
+                stop.wait(self._until_tick())
+
+    def _until_tick(self) -> float:
+        """Followers rest until the same moments, so that they read the same stretch of the log."""
+        return self.rest_seconds - time.monotonic() % self.rest_seconds
 
 
 def describe(error: BaseException) -> str:

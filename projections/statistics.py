@@ -24,7 +24,7 @@ STATISTICS = Table(
     name="statistics_v1",
     key=("account", "day", "carrier", "template"),
     ddl=f"""
-    CREATE TABLE IF NOT EXISTS statistics_v1 (
+    CREATE TABLE statistics_v1 (
         account text NOT NULL,
         day date NOT NULL,
         carrier text NOT NULL,

@@ -12,8 +12,9 @@ from psycopg.sql import SQL, Identifier
 
 from projections.projection import Projection, ReadCursor, Rows
 
+_TRACKING = "projection_tracking"
 _DDL = """
-CREATE TABLE IF NOT EXISTS projection_tracking (
+CREATE TABLE projection_tracking (
     name text PRIMARY KEY,
     position int8 NOT NULL
 ) WITH (fillfactor = 50)
@@ -34,17 +35,30 @@ def prepare(connection: Connection[Rows], schema: str, projections: Iterable[Pro
     once: whoever comes second waits and finds it made."""
     path = Identifier(schema)
     with connection.transaction():
-        connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('smsledger.read_models'))")
-        connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(path))
+        if _missing(connection, "to_regnamespace", schema):
+            connection.execute(SQL("CREATE SCHEMA {}").format(path))
         connection.execute(SQL("SET search_path TO {}").format(path))
-        connection.execute(_DDL)
+        _make(connection, schema, _TRACKING, _DDL)
         for projection in projections:
             for table in projection.tables:
-                connection.execute(table.ddl)
+                _make(connection, schema, table.name, table.ddl)
             connection.execute(
                 "INSERT INTO projection_tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", (projection.name,)
             )
+
+
+def _make(connection: Connection[Rows], schema: str, table: str, ddl: str) -> None:
+    # Asked first, because CREATE INDEX IF NOT EXISTS locks writers out even where the index exists.
+    if _missing(connection, "to_regclass", schema, table):
+        connection.execute(ddl)
+
+
+def _missing(connection: Connection[Rows], of_kind: str, *name: str) -> bool:
+    row = connection.execute(
+        SQL("SELECT {}(%s) IS NULL").format(Identifier(of_kind)), (Identifier(*name).as_string(connection),)
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def position(cursor: ReadCursor, name: str) -> int | None:

@@ -141,3 +141,13 @@ def test_the_projector_runs_until_it_is_told_to_stop(bench: Bench):
         stop.set()
         thread.join(timeout=30)
     assert not thread.is_alive()
+
+
+def test_many_can_make_the_schema_at_once(bench: Bench):
+    bench.connection.execute("DROP SCHEMA smsledger_read CASCADE")
+    threads = [threading.Thread(target=projector.prepare, args=(bench.models.settings,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {bench.position(projection) for projection in PROJECTIONS} == {0}

@@ -1,0 +1,69 @@
+"""Followers that stand close together read the log once, and each gets what it asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from domain.events.ledger import Debited
+from domain.events.message import Accepted
+from infrastructure.log_reader import LogReader
+from projections.log import Window
+from projections.sharing import SharedLog
+from tests.projections.conftest import Bench
+from tests.projections.histories import History
+
+TOPICS = (Accepted.TOPIC, Debited.TOPIC)
+
+
+@dataclass
+class CountedLog:
+    """The real log, with a note of every window that is read from it."""
+
+    log: LogReader
+    read: list[int] = field(default_factory=list)
+
+    def window(self, after: int, limit: int, topics: Sequence[str] = ()) -> Window:
+        self.read.append(after)
+        return self.log.window(after, limit, topics)
+
+
+def test_a_stretch_is_read_once_and_everybody_gets_his_topics(bench: Bench):
+    History(recorder=bench.recorder).accept(10)
+    counted = CountedLog(bench.log)
+    shared = SharedLog(log=counted, topics=TOPICS)
+    accepted, debited = (shared.window(0, 1_000, [topic]) for topic in TOPICS)
+    assert {type(recorded.event) for recorded in accepted.events} == {Accepted}
+    assert {type(recorded.event) for recorded in debited.events} == {Debited}
+    assert len(accepted.events) == len(debited.events) == 10
+    assert accepted.end == debited.end == bench.log.head()
+    assert counted.read == [0]
+
+
+def test_who_stands_within_a_stretch_gets_the_rest_of_it(bench: Bench):
+    History(recorder=bench.recorder).accept(10)
+    counted = CountedLog(bench.log)
+    shared = SharedLog(log=counted, topics=TOPICS)
+    shared.window(0, 12, TOPICS)
+    rest = shared.window(5, 12, TOPICS)
+    assert [recorded.position for recorded in rest.events] == list(range(6, 13))
+    assert rest.end == 12
+    assert counted.read == [0]
+
+
+def test_who_is_at_its_end_or_far_behind_reads_on(bench: Bench):
+    story = History(recorder=bench.recorder)
+    story.accept(10)
+    counted = CountedLog(bench.log)
+    shared = SharedLog(log=counted, topics=TOPICS)
+    end = shared.window(10, 1_000, TOPICS).end
+    story.accept(1)
+    assert len(shared.window(end, 1_000, TOPICS).events) == 2
+    assert shared.window(0, 5, TOPICS).end == 5
+    assert counted.read == [10, end, 0]
+
+
+def test_nothing_new_is_looked_for_again(bench: Bench):
+    shared = SharedLog(log=bench.log, topics=TOPICS)
+    assert shared.window(0, 10, TOPICS).end == 0
+    story = History(recorder=bench.recorder)
+    story.accept(1)
+    assert len(shared.window(0, 10, TOPICS).events) == 2
