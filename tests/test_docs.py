@@ -236,6 +236,15 @@ def test_both_readmes_have_the_same_headings_and_the_same_code():
     assert _targets(english) == _targets(chinese)
 
 
+def test_the_id_in_the_readme_is_that_of_its_account_and_key():
+    readme = read("README.md")
+    account = re.search(r"account create (\S+)", readme)
+    key = re.search(r"Idempotency-Key: ([^']+)'", readme)
+    assert account is not None
+    assert key is not None
+    assert readme.count(str(message_id(account[1], key[1]))) == 2
+
+
 def _targets(text: str) -> set[str]:
     """Where a README leads, apart from its twin."""
     return set(LINK.findall(prose(text))) - {"README.md", "README.zh-CN.md"}
