@@ -77,7 +77,7 @@ class Message:
     link: str = ""
     taken: tuple[SubmittedPart, ...] = ()
     reports: tuple[tuple[int, str], ...] = ()
-    """The latest status code of each part that has one."""
+    """The latest status code of each part that has one; a final one stays until another final one comes."""
     refunded: bool = False
 
     @property
@@ -255,8 +255,7 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
         case DoubtResolved():
             return replace(state, status=Status.ACCEPTED if event.resend else state.status)
         case ReceiptRecorded():
-            reports = dict(state.reports) | {event.part: event.status}
-            return replace(state, reports=tuple(reports.items()))
+            return replace(state, reports=_with_report(state.reports, event))
         case Delivered():
             return replace(state, status=Status.DELIVERED, refunded=False)
         case Failed():
@@ -267,6 +266,15 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
             return replace(state, status=Status.CANCELLED, refunded=True)
         case _:
             assert_never(event)
+
+
+def _with_report(reports: tuple[tuple[int, str], ...], event: ReceiptRecorded) -> tuple[tuple[int, str], ...]:
+    """The reports with one more; receipts come unordered, so one that is not final never hides one that is."""
+    known = dict(reports)
+    stale = (
+        verdict(event.status) is Verdict.PENDING and verdict(known.get(event.part, "")) is not Verdict.PENDING
+    )
+    return reports if stale else tuple((known | {event.part: event.status}).items())
 
 
 def _unless_final(state: Message, status: Status) -> Status:
