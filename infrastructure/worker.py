@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import dramatiq
-from dramatiq.brokers.redis import RedisBroker
 
 from application.carriage import Answer, PartKey, Receipt, Taken
 from application.ports import Entry
@@ -59,7 +58,7 @@ class Worker:
 
     def __init__(self, platform: Platform, *, redis_url: str) -> None:
         self._platform = platform
-        self._broker: RedisBroker = make_broker(redis_url)
+        self._redis_url = redis_url
         self._leases = Leases(platform.settings.database_url)
         self._running: dict[str, _Running] = {}
         self._settling = Settling()
@@ -68,7 +67,6 @@ class Worker:
         )
         self._background: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        define_submit(self._broker, self._handle)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
@@ -82,7 +80,6 @@ class Worker:
             matcher.cancel()
             await asyncio.gather(matcher, *self._background, return_exceptions=True)
             self._leases.close()
-            self._broker.close()
 
     async def _look(self) -> None:
         """Start links that are new or changed, end those that are disabled or whose lease is lost."""
@@ -147,10 +144,12 @@ class Worker:
         """Threads that take the jobs of a lane; each waits while its job is on the wire."""
         settings = self._platform.settings
         queue = queue_name(link, lane)
-        self._broker.declare_queue(queue)
+        broker = make_broker(self._redis_url)
+        define_submit(broker, self._handle)
+        broker.declare_queue(queue)
         poll = settings.worker_poll_ms if lane is Lane.REALTIME else settings.worker_poll_ms * 5
         worker = dramatiq.Worker(
-            self._broker, queues={queue}, worker_timeout=poll, worker_threads=settings.worker_threads
+            broker, queues={queue}, worker_timeout=poll, worker_threads=settings.worker_threads
         )
         worker.start()
         return worker
