@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="where the other processes expose metrics")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="what is logged")
 
+    url: str = Field("", description="where the commands of a client reach the API; else what runs here")
+    api_key: str = Field("", repr=False, description="the API key of the commands of a client")
+
     @field_validator("database_url")
     @classmethod
     def _postgres(cls, value: str) -> str:
