@@ -1,0 +1,167 @@
+"""One example of every topic, with a value of its own in every field. Add new ones; never change one."""
+
+from dataclasses import fields
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from domain.events import (
+    TOPICS,
+    Event,
+    access,
+    batch,
+    contract,
+    ledger,
+    link,
+    message,
+    signature,
+    template,
+    vault,
+)
+from domain.recorded import Context, Recorded
+from domain.values import Carrier, Category, ChargeOn, Counting, Lane, Sealed, UnknownPolicy
+
+_AT = datetime(2026, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC)
+_STREAM = UUID("5f0a7d0c-3c0b-5b1e-9a53-6d1f5c1e2b11")
+_TOTALS = ledger.Totals(allowance=300_000, net=300_002, overage=2, amount_micros=76_000, closed=False)
+_CHAIN = "c0ffee" * 10 + "beef"
+_PART = message.SubmittedPart(number=2, carrier_id="0A1B2C")
+_OF = message.Dimensions(
+    account="acme", carrier=Carrier.UNICOM, template="login", accepted_at=_AT, segments=3
+)
+
+
+def recorded(event: Event) -> Recorded:
+    """An event in the envelope that every golden file has."""
+    context = Context(actor="key:ab12cd34", correlation="request-1", causation="event-2")
+    return Recorded(stream=_STREAM, version=7, at=_AT, context=context, event=event)
+
+
+_ALL: tuple[Event, ...] = (
+    access.KeyIssued(
+        key="ab12cd34",
+        account="acme",
+        name="web shop",
+        scopes=(access.Scope.SEND, access.Scope.UNMASKED),
+        secret_digest="d" * 64,
+    ),
+    access.KeyRevoked(reason="lost"),
+    access.HistoryLookedUp(
+        account="acme", key="ab12cd34", why="ticket 4711", subject="0f" * 16, hits=2, unmasked=True
+    ),
+    batch.ChunkAccepted(
+        account="acme", batch="spring", accepted=998, segments=1200, refused=(("invalid_phone", 2),)
+    ),
+    contract.Signed(
+        account="acme",
+        name="示例科技有限公司",
+        terms=contract.Terms(
+            allowance_segments=100,
+            overage_price_micros=40_000,
+            charge_on=ChargeOn.DELIVERED,
+            counting=Counting.GSM7_WHERE_POSSIBLE,
+            unknown_policy=UnknownPolicy.REFUNDED,
+            term_years=3,
+            retention_months=7,
+        ),
+    ),
+    contract.WentLive(on=date(2026, 2, 28)),
+    contract.Suspended(reason="unpaid"),
+    contract.Resumed(reason="paid"),
+    contract.Ended(reason="two years are over"),
+    ledger.Opened(account="acme", year=2026, after=_TOTALS, chain=_CHAIN),
+    ledger.Debited(
+        account="acme",
+        message=_STREAM,
+        reason=ledger.DebitReason.REVISED,
+        segments=3,
+        included=1,
+        overage=2,
+        price_micros=38_000,
+        after=_TOTALS,
+        chain=_CHAIN,
+    ),
+    ledger.Refunded(
+        account="acme",
+        message=_STREAM,
+        debit=6,
+        reason=ledger.RefundReason.UNKNOWN,
+        segments=3,
+        included=1,
+        overage=2,
+        price_micros=38_000,
+        after=_TOTALS,
+        chain=_CHAIN,
+    ),
+    ledger.Closed(account="acme", year=2026, unused=4, after=_TOTALS, chain=_CHAIN),
+    link.Configured(
+        name="mobile-1",
+        protocol="smpp34",
+        host="sms.example",
+        port=2775,
+        system_id="acme",
+        sealed_password="c2VhbGVk",
+        source_address="10690000",
+        carriers=(Carrier.MOBILE, Carrier.BROADNET),
+        window=16,
+        rate_per_second=200,
+        response_timeout_seconds=30,
+        id_format="resp-hex-dlr-dec",
+    ),
+    link.Enabled(),
+    link.Disabled(reason="repair"),
+    link.Connected(name="mobile-1"),
+    link.Lost(name="mobile-1", reason="reset by peer"),
+    message.Accepted(
+        account="acme",
+        category=Category.MARKETING,
+        lane=Lane.BATCH,
+        carrier=Carrier.TELECOM,
+        signature="示例科技",
+        template="login",
+        batch="spring",
+        client_reference="order-4711",
+        segments=3,
+        parts=4,
+        units=201,
+        charge_on=ChargeOn.DELIVERED,
+        charged=message.Charged(year=2026, posting=6, included=1, overage=2, price_micros=38_000),
+        expires_at=_AT,
+        sealed=Sealed(day=date(2026, 12, 31), digest="e" * 64),
+        body_digest="b" * 32,
+    ),
+    message.SubmissionStarted(attempt=2, link="mobile-1"),
+    message.Submitted(link="mobile-1", parts=(message.SubmittedPart(number=1, carrier_id="99"), _PART)),
+    message.SubmissionRefused(
+        link="mobile-1",
+        carrier=Carrier.BROADNET,
+        lane=Lane.REALTIME,
+        code="0x00000058",
+        retryable=True,
+        attempt=4,
+        taken=(_PART,),
+    ),
+    message.SubmissionInDoubt(link="mobile-1", reason="no answer in time", taken=(_PART,)),
+    message.DoubtResolved(carrier=Carrier.MOBILE, lane=Lane.BATCH, resend=True, reason="asked the carrier"),
+    message.ReceiptRecorded(
+        part=2, carrier_id="0A1B2C", status="DELIVRD", error="000", carrier_time="2612312359"
+    ),
+    message.Delivered(of=_OF, revises="failed", owed_again=True),
+    message.Failed(cause=message.Cause.RECEIPT, code="MK:0001", refunded=True, of=_OF, revises="delivered"),
+    message.Expired(of=_OF),
+    message.Cancelled(reason="by mistake", of=_OF),
+    signature.Drafted(account="acme", name="示例科技"),
+    signature.Approved(),
+    signature.Retired(reason="renamed"),
+    template.Drafted(account="acme", code="login", category=Category.OTP, text="验证码${code}。"),
+    template.Approved(),
+    template.Retired(reason="replaced"),
+    vault.DayKeyCreated(day=date(2026, 12, 31), fingerprint="f" * 32),
+    vault.DayKeyDestroyed(day=date(2026, 6, 30), fingerprint="f" * 32),
+)
+
+EXAMPLES: dict[str, Event] = {event.TOPIC: event for event in _ALL}
+
+
+def fields_of(topic: str) -> set[str]:
+    """The names of the fields of a topic's facts."""
+    return {field.name for field in fields(TOPICS[topic])}
