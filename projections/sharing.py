@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from domain.recorded import Recorded
 from projections.log import Log, Window
 
-_KEPT = 2
-"""Stretches kept for whoever comes next; a follower that is further behind reads for itself."""
+_NEAR_PAGES = 2
+"""So near to its end all followers stand close together; one that is further behind reads for itself."""
+_KEPT = 4
+"""Stretches kept for whoever comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +42,26 @@ class SharedLog:
         return self.log.wait(after, timeout_seconds)
 
     def window(self, after: int, limit: int, topics: Sequence[str] = ()) -> Window:
-        """The events of these topics from here to where the one reading goes: to `limit` positions or fewer."""
-        read = self._read(after, limit)
+        """The events of these topics among the next `limit` positions, or among fewer where one reading ends."""
+        shared = self._shared(after, limit)
+        if shared is None:
+            return self.log.window(after, limit, topics)
         wanted = frozenset(topics)
         events = [
             recorded
-            for recorded in read.events
+            for recorded in shared.events
             if recorded.event.TOPIC in wanted and recorded.position > after
         ]
-        return Window(events=events, end=read.end)
+        return Window(events=events, end=shared.end)
 
-    def _read(self, after: int, limit: int) -> Window:
-        """A remembered stretch that goes beyond a position, or a new one. Who comes second waits for the first."""
+    def _shared(self, after: int, limit: int) -> Window | None:
+        """A stretch that begins here or before and goes beyond. Who comes second waits for the first to read."""
         with self._reading:
             for stretch in self._recent:
                 if stretch.after <= after < stretch.window.end <= after + limit:
                     return stretch.window
+            if self.log.head() - after > _NEAR_PAGES * limit:
+                return None
             window = self.log.window(after, limit, self.topics)
             if window.end > after:
                 self._recent.append(_Stretch(after, window))
