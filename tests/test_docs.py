@@ -10,8 +10,11 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
+import typer
 from pydantic.fields import FieldInfo
 
+from api import billing, bulk, docs_page, history, messages, monitoring, statistics
+from api.cli import app
 from application.prove_ledgers import Proof
 from domain.aggregates.ledger import Ledger
 from domain.events import TOPICS
@@ -223,6 +226,51 @@ def test_every_decision_has_its_four_parts():
         parts = [heading for level, heading in HEADING.findall(text) if level == "##"]
         assert parts == ["Context", "Decision", "Alternatives", "Enforced by"], file.name
         assert text.startswith(f"# {file.name[:4]}: "), file.name
+
+
+# Commands and addresses
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of smsledger that a document shows, with its document."""
+    for name in documents():
+        text = read(name)
+        shown = [code.replace("\\\n", " ") for kind, code in FENCE.findall(text) if kind == "sh"]
+        spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+        for line in "\n".join([*shown, *spans]).splitlines():
+            for call in re.findall(r"(?:^|run |=\$\()smsledger( [a-z].*?)\)?$", line.strip()):
+                yield name, call.split()
+
+
+def test_every_command_a_document_shows_exists_with_its_options():
+    root = typer.main.get_command(app)
+    wrong = [(name, " ".join(words)) for name, words in commands() if not _is_command(root, words)]
+    assert wrong == []
+    assert len(list(commands())) > 20
+
+
+def _is_command(command, words: list[str]) -> bool:
+    """Whether the words lead to a command, and the command has the options among them."""
+    while hasattr(command, "commands"):
+        found = command.commands.get(words[0]) if words else None
+        if found is None:
+            return not words or words == ["--help"]
+        command, words = found, words[1:]
+    options = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    return {word for word in words if word.startswith("--")} <= options | {"--help"}
+
+
+def test_every_address_a_document_names_is_served():
+    parts = (billing, bulk, docs_page, history, messages, monitoring, statistics)
+    served = {getattr(route, "path", "") for part in parts for route in part.router.routes}
+    named = {
+        (name, path)
+        for name in documents()
+        for path in re.findall(r"(/(?:v1/[a-z/]+[a-z]|healthz|readyz|metrics)\b)", read(name))
+    }
+    assert {(name, path) for name, path in named if path not in served} == set()
 
 
 # The twin
