@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def main() -> None:
 
 
 async def carrier() -> None:
-    """Serve on a free port and say which."""
+    """Serve on a free port and say which, until whoever started us is gone."""
+    asyncio.get_running_loop().add_reader(sys.stdin, signal.raise_signal, signal.SIGTERM)
     await run_simulator(
         host="127.0.0.1",
         port=0,
@@ -80,9 +82,8 @@ async def carrier() -> None:
 @contextlib.contextmanager
 def simulator() -> Iterator[tuple[int, psutil.Process]]:
     """The carrier in a process of its own: its port and the process."""
-    with subprocess.Popen(
-        [sys.executable, __file__, "--simulator"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, __file__, "--simulator"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline()), psutil.Process(process.pid)

@@ -188,6 +188,7 @@ class CarrierLink:
                     self._new_connection, self._settings.host, self._settings.port
                 )
         except (OSError, TimeoutError) as error:
+            self._connection = None
             self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
             return
         finally:
@@ -285,6 +286,8 @@ class CarrierLink:
                 case Delivered():
                     self._intake.put(connection, event.delivery)
                 case Bound():
+                    # A quick carrier answers the bind before the loop has told us that we are connected.
+                    self._connection = connection
                     self._bound_at = self._clock()
                     self._say(LinkPhase.BOUND)
                 case BindRefused():

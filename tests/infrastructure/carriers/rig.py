@@ -77,17 +77,23 @@ class Desk:
         self.batches: list[int] = []
         self.replies: list[Reply] = []
         self.states: list[LinkState] = []
+        self.capacity_when_bound = 0
         self.late: list[tuple[Key, Answer]] = []
         self.store: Callable[[Sequence[Receipt]], Awaitable[None]] = self.keep
         self.link = CarrierLink(
             link_settings,
             store_receipts=lambda batch: self.store(batch),
             store_replies=self.keep_replies,
-            on_state=self.states.append,
+            on_state=self.note,
             on_late_answer=lambda key, answer: self.late.append((key, answer)),
             clock=clock,
             random=lambda: 0.5,
         )
+
+    def note(self, state: LinkState) -> None:
+        self.states.append(state)
+        if state.phase is LinkPhase.BOUND:
+            self.capacity_when_bound = self.link.capacity()
 
     async def keep(self, batch: Sequence[Receipt]) -> None:
         self.receipts.extend(batch)

@@ -1,6 +1,8 @@
 """A link against the simulated carrier and against raw octets, over real sockets."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
@@ -54,6 +56,37 @@ def test_the_states_of_a_link_are_told_in_order(run):
         assert our.phases == [LinkPhase.CONNECTING, LinkPhase.BOUND, LinkPhase.CLOSED]
 
     run(play())
+
+
+def test_a_bind_that_is_answered_at_once_is_noticed(run):
+    hasty = build(Pdu("bind_transceiver_resp", 1, 0, {"system_id": "HASTY"}))
+
+    def answer_before_the_question(listening: socket.socket) -> None:
+        """A carrier in a thread of its own: its answer is there before our loop turns round."""
+        while True:
+            try:
+                client, _ = listening.accept()
+            except OSError:
+                return
+            with client:
+                client.sendall(hasty)
+                while client.recv(4096):
+                    pass
+
+    async def play(port: int) -> None:
+        for _ in range(20):
+            async with desk(port, close_timeout_seconds=0.01) as our, asyncio.timeout(10):
+                await our.link.ready()
+                assert our.capacity_when_bound == 100
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        carrier_thread = threading.Thread(target=answer_before_the_question, args=(listening,))
+        carrier_thread.start()
+        try:
+            run(play(listening.getsockname()[1]))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            carrier_thread.join()
 
 
 def test_a_long_message_goes_as_parts_with_their_headers(run):
