@@ -1,7 +1,6 @@
 """The API process: one event loop on a port that several processes may share, ended without losing a request."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -16,14 +15,12 @@ import uvicorn
 from api.app import create_app
 from domain.values import local_day
 from infrastructure import log_lines
-from infrastructure.bootstrap import Platform, platform
+from infrastructure.bootstrap import Platform, collect_rarely, platform
 from infrastructure.scheduler import prepare_day
 from infrastructure.settings import Settings
 
 GRACE_SECONDS = 30
 BACKLOG = 2_048
-GC_THRESHOLD = 50_000
-"""Allocations between two collections of the youngest generation."""
 SWITCH_SECONDS = 0.001
 """How long the event loop may hold the interpreter while the writing thread wants it: a fifth of the default,
 because every commit needs the interpreter back a few times."""
@@ -112,6 +109,4 @@ async def _prepare(made: Platform) -> None:
 def _settle_memory() -> None:
     """What lives as long as the process is looked at by no collection any more."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    collect_rarely()

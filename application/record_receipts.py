@@ -22,13 +22,13 @@ from application.ports import (
     Store,
     Vault,
 )
-from application.settling import Settling
+from application.settling import Remembered, Settling
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.errors import BadInput
 from domain.events.message import MessageEvent, SubmittedPart
 from domain.numbering import normalise
-from domain.recorded import Context, Recorded
+from domain.recorded import Context
 from domain.values import local_day
 
 MAX_TRIES = 50
@@ -57,7 +57,7 @@ class ReceiptRecorder:
         """Store a batch of receipts; durable when it returns."""
         carrier_ids = [receipt.carrier_id for receipt in receipts]
         await self._settling.settled(carrier_ids)
-        known = await self._store.parts(link, carrier_ids)
+        known = await self._parts(link, carrier_ids)
         reports: dict[UUID, list[Report]] = defaultdict(list)
         unknown: list[Entry] = []
         context = Context(actor=f"link:{link}")
@@ -69,6 +69,16 @@ class ReceiptRecorder:
             else:
                 unknown.append(Entry(stream=None, version=None, context=context, rows=(held,)))
         await self._record(reports, context, also=unknown)
+
+    async def _parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
+        """Message and part of carriers' ids: what was submitted a moment ago is at hand, the rest is read."""
+        known = {
+            carrier_id: found
+            for carrier_id in carrier_ids
+            if (found := self._settling.part(link, carrier_id)) is not None
+        }
+        others = [carrier_id for carrier_id in carrier_ids if carrier_id not in known]
+        return {**known, **await self._store.parts(link, others)} if others else known
 
     async def match_held(self) -> int:
         """Record held receipts whose submission is known by now; returns how many."""
@@ -102,6 +112,16 @@ class ReceiptRecorder:
                     await self._record({candidate: [report]}, Context(actor="matcher"), rows=(row,))
                     matched += 1
         return matched
+
+    async def _known(self, ids: Sequence[UUID]) -> Mapping[UUID, Remembered]:
+        """The messages as they stand: at hand, or read from the log."""
+        known = {id_: found for id_ in ids if (found := self._settling.message(id_)) is not None}
+        others = [id_ for id_ in ids if id_ not in known]
+        for id_, history in (await self._store.load(others)).items() if others else ():
+            state = fold(message.evolve, history)
+            assert state is not None
+            known[id_] = Remembered(state, history[-1].version)
+        return known
 
     async def record_late_answer(self, link: str, id_: UUID, part: SubmittedPart) -> None:
         """A submit answer that came after its time: the id is kept, so that the receipt finds its message."""
@@ -150,56 +170,62 @@ class ReceiptRecorder:
         for _ in range(MAX_TRIES):
             if not open_reports and not beside:
                 return
-            histories = await self._store.load(list(open_reports)) if open_reports else {}
-            planned = [
-                _plan(id_, histories[id_], found, context, rows) for id_, found in open_reports.items()
-            ]
-            outcomes = await self._store.commit([entry for entry, _ in planned] + beside)
+            known = await self._known(list(open_reports))
+            planned = [_plan(id_, known[id_], found, context, rows) for id_, found in open_reports.items()]
+            outcomes = await self._store.commit([plan.entry for plan in planned] + beside)
             beside = []
-            for (entry, count), outcome in zip(planned, outcomes, strict=False):
-                assert entry.stream is not None
+            for plan, outcome in zip(planned, outcomes, strict=False):
+                self._settling.forget(plan.id)
                 if isinstance(outcome, Committed):
-                    del open_reports[entry.stream][:count]
-                    if not open_reports[entry.stream]:
-                        del open_reports[entry.stream]
+                    del open_reports[plan.id][: plan.settled]
+                    if not open_reports[plan.id]:
+                        del open_reports[plan.id]
         raise RuntimeError("receipts kept meeting other writers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One entry for a message, and how many of its reports it settles."""
+
+    id: UUID
+    entry: Entry
+    settled: int
 
 
 def _plan(
     id_: UUID,
-    history: Sequence[Recorded],
+    known: Remembered,
     reports: Sequence[Report],
     context: Context,
     rows: tuple[Row, ...],
-) -> tuple[Entry, int]:
-    """One entry for a message and how many of its reports it settles: up to the first that moves money."""
-    state = fold(message.evolve, history)
-    assert state is not None
+) -> _Plan:
+    """Settle as many reports as one entry can: up to the first that moves money."""
+    state = known.state
     events: list[MessageEvent] = []
     released: list[HeldReleased] = []
     charge = None
-    count = 0
-    at = history[-1].at
+    settled = 0
     for report in reports:
         made = _events(state, report)
         charge = state.charge_due(made)
-        for event in made:
-            state = message.evolve(state, event, at)
         events += made
+        settled += 1
         if report.held is not None:
             released.append(HeldReleased(id=report.held))
-        count += 1
         if charge is not None:
             break
+        if settled < len(reports):
+            for event in made:
+                state = message.evolve(state, event, state.accepted_at)
     entry = Entry(
         stream=id_,
-        version=history[-1].version,
+        version=known.version,
         context=context,
         events=tuple(events),
         charge=charge,
         rows=(*rows, *released),
     )
-    return entry, count
+    return _Plan(id_, entry, settled)
 
 
 def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:

@@ -1,12 +1,28 @@
-"""Carrier ids whose submission is being recorded this moment: a receipt that overtakes it waits a little.
+"""What this process submitted a moment ago, so that receipts need not look for it in the log.
 
-Without this every fast carrier's receipt would be held and matched later; with it that is the exception.
+A receipt that overtakes the record of its submission waits a little, instead of being held and matched
+later; and the state of a message whose receipt comes soon is still at hand. Both are for speed only: every
+write is guarded by the version, so what is stale here is noticed there.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.aggregates.message import Message
 
 _LONGEST_SECONDS = 0.5
+_MOST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A message as this process wrote it last."""
+
+    state: Message
+    version: int
 
 
 class Settling:
@@ -14,6 +30,8 @@ class Settling:
 
     def __init__(self) -> None:
         self._open: dict[str, asyncio.Future[None]] = {}
+        self._messages: OrderedDict[UUID, Remembered] = OrderedDict()
+        self._parts: dict[str, tuple[UUID, int]] = {}
 
     def begin(self, carrier_id: str) -> None:
         """The carrier gave this id; the fact is not durable yet."""
@@ -32,3 +50,28 @@ class Settling:
         waiters = [self._open[carrier_id] for carrier_id in carrier_ids if carrier_id in self._open]
         if waiters:
             await asyncio.wait(waiters, timeout=_LONGEST_SECONDS)
+
+    def remember(self, id_: UUID, state: Message, version: int) -> None:
+        """This is how the message stands now; the oldest is forgotten for it."""
+        self.forget(id_)
+        self._messages[id_] = Remembered(state, version)
+        for part in state.taken:
+            self._parts[part.carrier_id] = (id_, part.number)
+        if len(self._messages) > _MOST:
+            self.forget(next(iter(self._messages)))
+
+    def forget(self, id_: UUID) -> None:
+        """Look in the log the next time."""
+        known = self._messages.pop(id_, None)
+        if known is not None:
+            for part in known.state.taken:
+                self._parts.pop(part.carrier_id, None)
+
+    def part(self, link: str, carrier_id: str) -> tuple[UUID, int] | None:
+        """Message and part of a carrier's id, where this process submitted it over this link not long ago."""
+        found = self._parts.get(carrier_id)
+        return found if found is not None and self._messages[found[0]].state.link == link else None
+
+    def message(self, id_: UUID) -> Remembered | None:
+        """The message as this process wrote it last."""
+        return self._messages.get(id_)

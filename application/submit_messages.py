@@ -7,6 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, Refused, Taken
@@ -233,6 +234,8 @@ class MessageSubmitter:
                     )
                 ]
             )
+            if isinstance(outcome, Committed):
+                self._remember(started.id, state, outcome)
             if not isinstance(outcome, Conflict):
                 return
             history = (await self._store.load([started.id]))[started.id]
@@ -240,6 +243,14 @@ class MessageSubmitter:
             assert folded is not None
             state, version = folded, history[-1].version
         raise RuntimeError("a message kept moving while its submission was recorded")
+
+    def _remember(self, id_: UUID, state: Message, outcome: Committed) -> None:
+        """Its receipt comes soon: keep what it will need."""
+        own = [recorded for recorded in outcome.recorded if recorded.stream == id_]
+        for recorded in own:
+            state = message.evolve(state, cast("MessageEvent", recorded.event), recorded.at)
+        if own and state.taken:
+            self._settling.remember(id_, state, own[-1].version)
 
 
 def _decide(

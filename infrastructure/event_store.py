@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -17,7 +16,7 @@ from application.ports import Entry, HeldMatch, HeldReceipt, Outcome
 from domain.recorded import Recorded
 from domain.values import stream_id
 from infrastructure.group_commit import GroupCommit
-from infrastructure.mapper import decode
+from infrastructure.mapper import decode_row
 from infrastructure.recorder import LedgerRecorder
 
 Answer = TypeVar("Answer")
@@ -129,7 +128,7 @@ class EventStore:
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
-    return decode(StoredEvent(row[0], row[1], row[2], bytes(row[3])), position=row[4])
+    return decode_row(*row)
 
 
 def _held(row: Sequence[Any]) -> HeldReceipt:

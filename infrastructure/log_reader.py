@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg_pool import PoolTimeout
 
 from domain.recorded import Recorded
-from infrastructure.mapper import decode
+from infrastructure.mapper import decode_row
 from infrastructure.recorder import LedgerRecorder
 from projections.log import Window
 
@@ -173,4 +173,4 @@ class LogReader:
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
-    return decode(StoredEvent(row[0], row[1], row[2], row[3]), row[4])
+    return decode_row(*row)

@@ -13,7 +13,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from domain.aggregates import fold, link
 from domain.aggregates.link import Link
 from infrastructure import projector
-from infrastructure.bootstrap import Platform, platform
+from infrastructure.bootstrap import Platform, collect_rarely, platform
 from infrastructure.dispatcher import Dispatcher, Links
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases
@@ -58,6 +58,7 @@ def run_dispatcher(settings: Settings) -> None:
     stop = _stop_on_signal()
     leases = Leases(settings.database_url)
     with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
+        collect_rarely()
         while not stop.is_set() and not leases.acquire("dispatcher"):
             stop.wait(_TURN_SECONDS)
         dispatcher.run(stop)
@@ -98,6 +99,7 @@ def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         await work(stop)
 
+    collect_rarely()
     uvloop.run(main())
 
 

@@ -1,6 +1,5 @@
 """The projector process: keeps the read models at the end of the log, and rebuilds, proves and measures them."""
 
-import gc
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ import psycopg
 from psycopg.sql import SQL
 
 from infrastructure import recorder
+from infrastructure.bootstrap import collect_rarely
 from infrastructure.log_reader import LogReader
 from infrastructure.settings import Settings
 from projections import lag as lags
@@ -25,7 +25,6 @@ from projections.runner import Follower, follow
 from projections.sharing import SharedLog
 
 _REBUILD_PAGE_EVENTS = 5_000
-_OBJECTS_A_COLLECTION = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +73,11 @@ def read_models(settings: Settings) -> Iterator[ReadModels]:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Follow the log with every read model until told to stop. A second projector waits for its turn."""
-    _collect_rarely()
+    collect_rarely()
     with read_models(settings) as opened:
         topics = {topic for projection in PROJECTIONS for topic in projection.topics}
         log = SharedLog(log=opened.log, topics=sorted(topics))
         follow([_follower(opened, projection, log) for projection in PROJECTIONS], stop)
-
-
-def _collect_rarely() -> None:
-    """A page is thousands of objects that live as long as it: looking for cycles among them cost a third of
-    the processor time and found none."""
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_A_COLLECTION, 50, 50)
 
 
 def _follower(opened: ReadModels, projection: Projection, log: Log) -> Follower:
@@ -107,14 +99,14 @@ def prepare(settings: Settings) -> None:
 
 def rebuild(settings: Settings, name: str, *, progress: Progress) -> Rebuilt:
     """Build one read model again and put it in place; `name` is its noun. Raises as projections.rebuild does."""
-    _collect_rarely()
+    collect_rarely()
     with read_models(settings) as opened:
         return rebuild_one(BY_NAME[name], opened.workshop, progress=progress)
 
 
 def verify(settings: Settings, name: str, *, progress: Progress) -> Verified:
     """Hold one read model against the log; `name` is its noun. Raises as projections.rebuild does."""
-    _collect_rarely()
+    collect_rarely()
     with read_models(settings) as opened:
         return verify_one(BY_NAME[name], opened.workshop, progress=progress)
 

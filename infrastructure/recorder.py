@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
@@ -22,7 +22,7 @@ from application.stamping import Snapshot, ledgers_of, stamp, streams_of
 from domain.aggregates.ledger import Ledger, at_posting
 from domain.recorded import Recorded
 from domain.values import stream_id
-from infrastructure.mapper import decode, encode
+from infrastructure.mapper import decode_row, encode
 
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.2
@@ -148,7 +148,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
         found: dict[tuple[str, int], Ledger] = {}
         for stream, version, topic, state in rows:
-            event: Any = decode(StoredEvent(stream, version, topic, bytes(state))).event
+            event: Any = decode_row(stream, version, topic, state).event
             account, year = key = wanted[stream]
             found[key] = at_posting(account=account, year=year, version=version, event=event)
         return found

@@ -147,7 +147,8 @@ class Worker:
         broker = make_broker(self._redis_url)
         define_submit(broker, self._handle)
         broker.declare_queue(queue)
-        poll = settings.worker_poll_ms if lane is Lane.REALTIME else settings.worker_poll_ms * 5
+        # An idle thread looks at its queue once a poll, so the lane that can wait has the longer one.
+        poll = settings.worker_poll_ms * (1 if lane is Lane.REALTIME else 6)
         worker = dramatiq.Worker(
             broker, queues={queue}, worker_timeout=poll, worker_threads=settings.worker_threads
         )

@@ -1,0 +1,1 @@
+"""Programs that print figures; each runs alone by `./run bench NAME`."""
