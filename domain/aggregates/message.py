@@ -79,6 +79,8 @@ class Message:
     reports: tuple[tuple[int, str], ...] = ()
     """The latest status code of each part that has one; a final one stays until another final one comes."""
     refunded: bool = False
+    doubted: bool = False
+    """An attempt was left in doubt for good: the carrier may have it, under ids nobody knows."""
 
     @property
     def dimensions(self) -> Dimensions:
@@ -96,17 +98,20 @@ class Message:
         if self.status is not Status.ACCEPTED:
             return ()
         if now >= self.accepted.expires_at:
-            return (Expired(of=self.dimensions),)
+            return self.expire(now=now)
         return (SubmissionStarted(attempt=self.attempt + 1, link=link),)
 
     def expire(self, *, now: datetime) -> tuple[MessageEvent, ...]:
-        """Give it up unsent where its validity is over."""
-        due = self.status is Status.ACCEPTED and now >= self.accepted.expires_at
-        return (Expired(of=self.dimensions),) if due else ()
+        """Give it up where its validity is over: unsent it has expired; after a doubt it was sent, maybe."""
+        if self.status is not Status.ACCEPTED or now < self.accepted.expires_at:
+            return ()
+        return (self._lost_in_doubt(),) if self.doubted else (Expired(of=self.dimensions),)
 
     def cancel(self, *, reason: str) -> tuple[MessageEvent, ...]:
         """Take it back; nothing to do where a carrier may have it already."""
-        return (Cancelled(reason=reason, of=self.dimensions),) if self.status is Status.ACCEPTED else ()
+        if self.status is not Status.ACCEPTED or self.doubted:
+            return ()
+        return (Cancelled(reason=reason, of=self.dimensions),)
 
     def record_submitted(self, *, parts: tuple[SubmittedPart, ...]) -> tuple[MessageEvent, ...]:
         """The carrier took every part; also the late answer to a submission in doubt."""
@@ -117,7 +122,7 @@ class Message:
     def record_refused(
         self, *, code: str, retryable: bool, taken: tuple[SubmittedPart, ...] = ()
     ) -> tuple[MessageEvent, ...]:
-        """The carrier refused. For the moment: it waits again. For good: it fails, refunded if none took it."""
+        """The carrier refused. For the moment: it waits again. For good: it fails, refunded if none has it."""
         if self.status is not Status.SUBMITTING:
             return ()
         again = retryable and not taken and self.attempt < MAX_ATTEMPTS
@@ -132,7 +137,7 @@ class Message:
         )
         if again:
             return (refused,)
-        refunded = not taken or self.accepted.charge_on is ChargeOn.DELIVERED
+        refunded = not (taken or self.doubted) or self.accepted.charge_on is ChargeOn.DELIVERED
         return refused, Failed(cause=Cause.REFUSED, code=code, refunded=refunded, of=self.dimensions)
 
     def record_in_doubt(
@@ -150,10 +155,11 @@ class Message:
         resolved = DoubtResolved(
             carrier=self.accepted.carrier, lane=self.accepted.lane, resend=resend, reason=reason
         )
-        if resend:
-            return (resolved,)
+        return (resolved,) if resend else (resolved, self._lost_in_doubt())
+
+    def _lost_in_doubt(self) -> Failed:
         refunded = self.accepted.charge_on is ChargeOn.DELIVERED
-        return resolved, Failed(cause=Cause.UNKNOWN, code="IN_DOUBT", refunded=refunded, of=self.dimensions)
+        return Failed(cause=Cause.UNKNOWN, code="IN_DOUBT", refunded=refunded, of=self.dimensions)
 
     def record_receipt(
         self, *, part: int, carrier_id: str, status: str, error: str, carrier_time: str
@@ -253,13 +259,14 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
         case SubmissionInDoubt():
             return replace(state, status=Status.IN_DOUBT, taken=event.taken)
         case DoubtResolved():
-            return replace(state, status=Status.ACCEPTED if event.resend else state.status)
+            return replace(state, status=Status.ACCEPTED if event.resend else state.status, doubted=True)
         case ReceiptRecorded():
             return replace(state, reports=_with_report(state.reports, event))
         case Delivered():
             return replace(state, status=Status.DELIVERED, refunded=False)
         case Failed():
-            return replace(state, status=Status.FAILED, refunded=event.refunded)
+            doubted = state.doubted or state.status is Status.IN_DOUBT
+            return replace(state, status=Status.FAILED, refunded=event.refunded, doubted=doubted)
         case Expired():
             return replace(state, status=Status.EXPIRED, refunded=True)
         case Cancelled():

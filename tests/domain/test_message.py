@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.aggregates import message
-from domain.aggregates.message import MAX_ATTEMPTS, DebitDue, RefundDue, Status
+from domain.aggregates.message import MAX_ATTEMPTS, DebitDue, Message, RefundDue, Status
 from domain.events.ledger import DebitReason, RefundReason
 from domain.events.message import (
     Cancelled,
@@ -42,6 +42,12 @@ MOMENT = timedelta(microseconds=1)
 
 def kinds(events: tuple[object, ...]) -> list[type]:
     return [type(event) for event in events]
+
+
+def sent_again(*, charge_on: ChargeOn = ChargeOn.SUBMITTED) -> Message:
+    """A message that was in doubt and waits again, because a person said so."""
+    state = in_doubt(charge_on=charge_on)
+    return after(state, state.resolve_doubt(resend=True, reason="asked the carrier"))
 
 
 # From accepted to the carrier.
@@ -184,6 +190,26 @@ def test_a_doubtful_message_that_is_given_up_is_refunded_only_where_delivery_is_
     made = state.resolve_doubt(resend=False, reason="too late")
     assert kinds(made) == [DoubtResolved, Failed]
     assert after(state, made).refunded is refunded
+
+
+@pytest.mark.parametrize(("charge_on", "refunded"), [(ChargeOn.SUBMITTED, False), (BY_RECEIPT, True)])
+def test_what_was_in_doubt_and_ends_before_it_is_sent_again_was_maybe_sent(charge_on, refunded):
+    state = sent_again(charge_on=charge_on)
+    lost = Failed(cause=Cause.UNKNOWN, code="IN_DOUBT", refunded=refunded, of=state.dimensions)
+    assert state.expire(now=LATER) == (lost,)
+    assert state.start_submission(link="mobile", now=LATER) == (lost,)
+    assert (state.charge_due((lost,)) is not None) is refunded
+
+
+def test_what_was_in_doubt_is_not_cancelled_since_the_carrier_may_have_it():
+    assert sent_again().cancel(reason="by mistake") == ()
+
+
+@pytest.mark.parametrize(("charge_on", "refunded"), [(ChargeOn.SUBMITTED, False), (BY_RECEIPT, True)])
+def test_a_refusal_after_a_doubt_does_not_say_that_the_carrier_never_took_it(charge_on, refunded):
+    state = sent_again(charge_on=charge_on)
+    state = after(state, state.start_submission(link="mobile", now=NOW))
+    assert after(state, state.record_refused(code="11", retryable=False)).refunded is refunded
 
 
 def test_there_is_no_doubt_to_resolve_about_other_messages():
