@@ -179,7 +179,7 @@ class Message:
         """The outcome that the reports on all parts say, where it is a new one."""
         verdicts = [verdict(status) for status in reports.values()]
         if Verdict.FAILED in verdicts:
-            if self.status is Status.FAILED:
+            if self.status in _NOT_DELIVERED:
                 return ()
             failed_code = next(s for s in (code, *reports.values()) if verdict(s) is Verdict.FAILED)
             return (
@@ -193,7 +193,7 @@ class Message:
             )
         if self.status is Status.DELIVERED or verdicts.count(Verdict.DELIVERED) < self.accepted.parts:
             return ()
-        revises = "failed" if self.status is Status.FAILED else ""
+        revises = self.status.value if self.status in _NOT_DELIVERED else ""
         return (Delivered(of=self.dimensions, revises=revises, owed_again=self.refunded),)
 
     def give_up_unreported(self) -> tuple[MessageEvent, ...]:
@@ -236,6 +236,7 @@ class Message:
         )
 
 
+_NOT_DELIVERED = frozenset({Status.FAILED, Status.EXPIRED, Status.CANCELLED})
 _REASONS = {
     Cause.REFUSED: RefundReason.REFUSED,
     Cause.RECEIPT: RefundReason.FAILED,

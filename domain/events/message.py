@@ -146,9 +146,9 @@ class Delivered:
     TOPIC: ClassVar = "message.delivered"
     of: Dimensions
     revises: str = ""
-    """The outcome this one contradicts: empty or "failed"."""
+    """The outcome this one contradicts: empty, "failed", "expired" or "cancelled"."""
     owed_again: bool = False
-    """The failure had been refunded: the ledger takes the refund back in the same transaction."""
+    """That outcome had been refunded: the ledger takes the refund back in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

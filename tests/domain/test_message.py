@@ -338,6 +338,31 @@ def test_a_delivery_after_a_refusal_by_the_link_is_owed_again():
     assert made[1] == Delivered(of=state.dimensions, revises="failed", owed_again=True)
 
 
+def given_up_unsent(status: Status) -> Message:
+    """A message that a carrier refused for the moment, and that expired or was cancelled then."""
+    state = on_the_wire(charge_on=BY_RECEIPT)
+    state = after(state, state.record_refused(code="88", retryable=True))
+    ended = state.expire(now=LATER) if status is Status.EXPIRED else state.cancel(reason="by mistake")
+    state = after(state, ended)
+    assert state.status is status
+    return state
+
+
+@pytest.mark.parametrize("status", [Status.EXPIRED, Status.CANCELLED])
+def test_a_carrier_that_delivers_what_it_refused_revises_the_outcome_and_is_owed_again(status):
+    state = given_up_unsent(status)
+    made = report(state, 1, "DELIVRD")
+    assert made[1] == Delivered(of=state.dimensions, revises=status.value, owed_again=True)
+    assert isinstance(state.charge_due(made), DebitDue)
+
+
+@pytest.mark.parametrize("status", [Status.EXPIRED, Status.CANCELLED])
+def test_a_failure_of_what_had_expired_or_was_cancelled_says_nothing_new(status):
+    state = given_up_unsent(status)
+    assert kinds(report(state, 1, "UNDELIV")) == [ReceiptRecorded]
+    assert reported(state, (1, "UNDELIV")).refunded
+
+
 # No receipt.
 
 
