@@ -20,7 +20,7 @@ from api import (
     cli_texts,
     cli_verify,
 )
-from api.cli_session import NothingRuns
+from api.cli_faults import explain
 from domain.errors import Refusal
 
 WRONG = 1
@@ -102,51 +102,14 @@ def root(tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False) -> 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 it did not work or a proof found something, 2 refused."""
     try:
-        app()
+        app(prog_name="smsledger")
     except Refusal as refusal:
         _end(f"{refusal.code}: {refusal.detail}", REFUSED)
-    except NothingRuns as nothing:
-        _end(str(nothing), WRONG)
     except Exception as error:
-        sentence = _explain(error)
+        sentence = explain(error)
         if sentence is None:
             raise
         _end(sentence, WRONG)
-
-
-def _explain(error: Exception) -> str | None:
-    """A sentence for what a person can put right; None for a fault of ours, which keeps its traceback."""
-    import psycopg
-    import redis
-    from eventsourcing.persistence import OperationalError, PersistenceError
-
-    from api.cli_send import ApiSilent
-    from infrastructure.embedded_folder import EmbeddedServersError
-    from infrastructure.settings import SettingsError
-    from infrastructure.stack import StackError
-    from infrastructure.supervisor import NotReady
-    from projections.rebuild import AlreadyRunning
-
-    match error:
-        case (
-            SettingsError()
-            | ApiSilent()
-            | EmbeddedServersError()
-            | NotReady()
-            | StackError()
-            | AlreadyRunning()
-        ):
-            return str(error)
-        case redis.exceptions.ConnectionError():
-            return "Redis does not answer: is it running where SMSLEDGER_REDIS_URL says?"
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
-            return "the database has no tables of smsledger yet: run `smsledger migrate`"
-        case psycopg.OperationalError() | OperationalError():
-            return "the database does not answer: is it running where SMSLEDGER_DATABASE_URL says?"
-        case PersistenceError() if "does not exist" in str(error):
-            return "the database has no tables of smsledger yet: run `smsledger migrate`"
-        case _:
-            return None
 
 
 def _end(sentence: str, code: int) -> None:

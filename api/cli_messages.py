@@ -1,6 +1,7 @@
 """`smsledger message`: what became of one message, and what a person decides about it."""
 
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import typer
 from api import tables
 from api.cli_session import AsJson, Reason, operator, said, work
 from domain.errors import BadInput, NotFound
+from domain.events.message import Charged, SubmittedPart
 
 if TYPE_CHECKING:
     from domain.aggregates.message import Message
@@ -69,28 +71,35 @@ def _summary(id_: UUID, state: "Message") -> dict[str, Any]:
 
 def _fact(recorded: "Recorded") -> dict[str, Any]:
     event = recorded.event
+    told = [
+        (each.name, getattr(event, each.name)) for each in fields(event) if each.name not in _SHOWN_ELSEWHERE
+    ]
     return {
         "at": recorded.at,
         "event": event.TOPIC,
         "version": recorded.version,
         "by": recorded.context.actor,
         "details": " ".join(
-            f"{each.name}={_plain(getattr(event, each.name))}"
-            for each in fields(event)
-            if each.name not in _SHOWN_ELSEWHERE and getattr(event, each.name) not in ("", (), None)
+            f"{name}={_plain(value)}"
+            for name, value in told
+            if value not in ("", (), None) and value is not False
         ),
     }
 
 
 def _plain(value: object) -> str:
     """A value of an event in few characters."""
-    if isinstance(value, tuple):
-        return ",".join(map(_plain, value))
-    if hasattr(value, "carrier_id"):
-        return f"{value.number}:{value.carrier_id}" if hasattr(value, "number") else str(value.carrier_id)
-    if hasattr(value, "posting"):
-        return f"{value.year}/{value.posting}" if hasattr(value, "year") else str(value.posting)
-    return str(value)
+    match value:
+        case tuple():
+            return ",".join(map(_plain, value))
+        case SubmittedPart():
+            return f"{value.number}:{value.carrier_id}"
+        case Charged():
+            return f"{value.year}/{value.posting}"
+        case datetime():
+            return tables.cell(value)
+        case _:
+            return str(value)
 
 
 @app.command(epilog="Example: smsledger message cancel 0e9b1c2d-… --reason 'wrong text'")

@@ -90,10 +90,11 @@ def migrate() -> None:
 
     Example: SMSLEDGER_DATABASE_URL=postgresql://… smsledger migrate
     """
-    from infrastructure import migrations
+    from infrastructure import migrations, projector
 
     settings = read_settings()
     migrations.upgrade(settings.database_url, schema=settings.db_schema)
+    projector.prepare(settings)
     said("the database is up to date")
 
 

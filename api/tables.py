@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Row = Mapping[str, Any]
-_WIDTH_WITHOUT_TERMINAL = 160
+_WIDTH_WITHOUT_TERMINAL = 200
+_UNBROKEN = frozenset({"at", "event", "message", "id", "key", "code", "name"})
+"""Columns that are of no use in pieces."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -45,7 +47,8 @@ def show_one(row: Row, *, as_json: bool) -> None:
         return
     grid = Table.grid(padding=(0, 2))
     for key, value in row.items():
-        grid.add_row(f"[bold]{key.replace('_', ' ')}[/]", cell(value))
+        shown = str(value) if key.endswith("year") else cell(value)
+        grid.add_row(f"[bold]{key.replace('_', ' ')}[/]", shown)
     console().print(grid)
 
 
@@ -55,7 +58,8 @@ def table(columns: Mapping[str, str], rows: Iterable[Row], *, title: str | None 
     made = Table(title=title, title_justify="left", header_style="bold")
     for key, heading in columns.items():
         number = any(isinstance(row.get(key), int) and not isinstance(row.get(key), bool) for row in rows)
-        made.add_column(heading, justify="right" if number else "left", overflow="fold")
+        side: JustifyMethod = "right" if number else "left"
+        made.add_column(heading, justify=side, overflow="fold", no_wrap=key in _UNBROKEN)
     for row in rows:
         made.add_row(*(cell(row.get(key)) for key in columns))
     return made

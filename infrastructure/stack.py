@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from infrastructure import embedded, migrations, running
+from infrastructure import embedded, migrations, projector, running
 from infrastructure.bootstrap import data_dir, keys_dir
 from infrastructure.settings import Settings
 from infrastructure.supervisor import ProcessSpec, Supervisor
@@ -78,6 +78,7 @@ def started(
             settings = _with_servers(settings, servers)
         say("bringing the database up to date")
         migrations.upgrade(settings.database_url, schema=settings.db_schema)
+        projector.prepare(settings)
         say("starting the processes")
         if logs is None and servers is not None:
             logs = servers.data_dir / "logs"
