@@ -64,7 +64,8 @@ class EventStore:
 
     def nouns(self, topic: str) -> list[list[Recorded]]:
         """Whole histories of all nouns with a founding topic; blocking, for threads without an event loop."""
-        rows = self.recorder.rows(self._queries["nouns"], (topic,))
+        founding = self.recorder.rows(self._queries["founded"], (topic,))
+        rows = self.recorder.rows(self._queries["load"], ([row[0] for row in founding],))
         return [list(history) for _, history in groupby(map(_recorded, rows), key=lambda r: r.stream)]
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
@@ -72,9 +73,12 @@ class EventStore:
         return await self._group.commit(entries)
 
     async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
-        """Ciphertexts by message."""
-        days, ids = [day for day, _ in refs], [message for _, message in refs]
-        return dict(await self._read("sealed", (days, ids)))
+        """Ciphertexts by message; one read a day, so that each looks into one partition only."""
+        by_day: dict[date, list[UUID]] = defaultdict(list)
+        for day, message in refs:
+            by_day[day].append(message)
+        reads = [self._read("sealed", (day, ids)) for day, ids in by_day.items()]
+        return {message: ciphertext for rows in await asyncio.gather(*reads) for message, ciphertext in rows}
 
     async def find_by_phone(
         self, account: str, indexes: Mapping[date, bytes], *, limit: int
@@ -165,11 +169,8 @@ def _queries(schema: str) -> dict[str, Composed]:
         " AND originator_version > %s ORDER BY originator_version LIMIT %s",
         "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding})"
         " ORDER BY notification_id",
-        "nouns": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id IN"
-        f" (SELECT originator_id FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding}))"
-        " ORDER BY originator_id, originator_version",
-        "sealed": "SELECT s.message_id, s.ciphertext FROM unnest(%s::date[], %s::uuid[]) AS w(day, id)"
-        " JOIN {0}.sealed_messages s ON s.day = w.day AND s.message_id = w.id",
+        "sealed": "SELECT message_id, ciphertext FROM {0}.sealed_messages"
+        " WHERE day = %s AND message_id = ANY(%s)",
         "phone": "SELECT s.day, s.message_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"
         " JOIN {0}.sealed_messages s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
         " ORDER BY s.day DESC LIMIT %s",

@@ -19,6 +19,8 @@ from projections.projection import Connect, Projection, Rows
 _TURN_SECONDS = 0.5
 """Between two looks whether another projector gave a projection free."""
 _WAIT_SECONDS = 0.5
+_BUSY_EVENTS = 500
+_BUSY_RESTS = 4
 _FIRST_DELAY_SECONDS = 0.1
 _LONGEST_DELAY_SECONDS = 5.0
 
@@ -104,14 +106,19 @@ class Follower:
                 self.log.wait(self.position, _WAIT_SECONDS)
                 continue
             apply_window(connection, self.projection, after=self.position, window=window)
-            full = window.end - self.position >= self.page_events
+            passed = window.end - self.position
             self.position, self.failures = window.end, 0
-            if not full:
-                stop.wait(self._until_tick())
+            if passed < self.page_events:
+                stop.wait(self._until_tick(busy=passed >= _BUSY_EVENTS))
 
-    def _until_tick(self) -> float:
-        """Followers rest until the same moments, so that they read the same stretch of the log."""
-        return self.rest_seconds - time.monotonic() % self.rest_seconds
+    def _until_tick(self, *, busy: bool) -> float:
+        """Followers rest until the same moments, so that they read the same stretch of the log.
+
+        While much happens they rest longer: a message that passes through several states within a page
+        is written once.
+        """
+        rest = self.rest_seconds * (_BUSY_RESTS if busy else 1)
+        return rest - time.monotonic() % rest
 
 
 def describe(error: BaseException) -> str:
