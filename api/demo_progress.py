@@ -16,7 +16,7 @@ from projections.batches import BatchProgress, progress
 
 _LOOK_SECONDS = 0.1
 _PLAIN_SECONDS = 1.0
-QUIET_SECONDS = 3.0
+QUIET_SECONDS = 2.0
 """Without any change for so long, what is missing is a receipt that may never come."""
 PATIENCE_SECONDS = 30.0
 

@@ -71,7 +71,7 @@ def statistics(out: Console, client: Client) -> None:
 
 
 def pick(client: Client) -> UUID:
-    """A message worth telling: one that straddles the allowance, else a long delivered one."""
+    """A message worth telling: delivered, and if possible one that straddles the allowance, or a long one."""
     best: dict[str, Any] = {}
     cursor = ""
     for _ in range(_PAGES):
@@ -85,11 +85,11 @@ def pick(client: Client) -> UUID:
     return UUID(best["id"])
 
 
-def _rank(line: dict[str, Any]) -> tuple[bool, bool, bool]:
+def _rank(line: dict[str, Any]) -> tuple[bool, bool, bool, bool]:
     if not line:
-        return (False, False, False)
+        return (False, False, False, False)
     straddles = line["included"] > 0 and line["overage"] > 0
-    return (straddles, line["segments"] > 1 and line["status"] == "delivered", True)
+    return (True, line["status"] == "delivered", straddles, line["segments"] > 1)
 
 
 async def life(out: Console, platform: Platform, id_: UUID) -> None:

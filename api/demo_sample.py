@@ -47,7 +47,7 @@ TEMPLATES: Final = {
 SCRIPT: Final = (
     *("--submit-delay-ms", "20", "--receipt-delay-ms", "100:900"),
     *("--refusal-rate", "0.01", "--failed-rate", "0.03", "--lost-rate", "0.004"),
-    *("--double-rate", "0.03", "--late-rate", "0.01", "--late-seconds", "2", "--early-rate", "0.01"),
+    *("--double-rate", "0.03", "--late-rate", "0.01", "--late-seconds", "1", "--early-rate", "0.01"),
 )
 _CONTEXT = Context(actor="cli:demo")
 

@@ -62,11 +62,17 @@ class Stack:
 
 @contextmanager
 def started(
-    settings: Settings, *, simulator: SimulatorPlan | None = None, logs: Path | None = None, say: Say
+    settings: Settings,
+    *,
+    simulator: SimulatorPlan | None = None,
+    logs: Path | None = None,
+    variables: Mapping[str, str] = {},
+    say: Say,
 ) -> Iterator[Stack]:
     """Start everything, hand it over once the API answers, and end everything in order.
 
-    The processes write to files in `logs`, by default beside the data of embedded servers, else to stderr.
+    The processes write to files in `logs`, by default beside the data of embedded servers, else to stderr, and
+    find `variables` in their environment.
     Raises StackError, NotReady, EmbeddedServersError or what the database says.
     """
     _require_free(settings.http_host, settings.http_port, "SMSLEDGER_HTTP_PORT")
@@ -82,7 +88,9 @@ def started(
         say("starting the processes")
         if logs is None and servers is not None:
             logs = servers.data_dir / "logs"
-        supervisor = Supervisor(specs(settings, simulator), environment=environment(settings), logs=logs)
+        supervisor = Supervisor(
+            specs(settings, simulator), environment={**environment(settings), **variables}, logs=logs
+        )
         with supervisor:
             stack = Stack(settings=settings, supervisor=supervisor, servers=servers)
             supervisor.wait_ready(READY_SECONDS, meanwhile=stack.check)
