@@ -143,10 +143,16 @@ class Message:
     def record_in_doubt(
         self, *, reason: str, taken: tuple[SubmittedPart, ...] = ()
     ) -> tuple[MessageEvent, ...]:
-        """Sent and not answered."""
-        if self.status is not Status.SUBMITTING:
+        """Sent and not answered, or answered for some parts only; late answers add up until it is submitted."""
+        if self.status is Status.SUBMITTING:
+            return (SubmissionInDoubt(link=self.link, reason=reason, taken=taken),)
+        known = {part.number: part for part in (*self.taken, *taken)}
+        if self.status is not Status.IN_DOUBT or len(known) == len(self.taken):
             return ()
-        return (SubmissionInDoubt(link=self.link, reason=reason, taken=taken),)
+        parts = tuple(known[number] for number in sorted(known))
+        if len(parts) == self.accepted.parts:
+            return self.record_submitted(parts=parts)
+        return (SubmissionInDoubt(link=self.link, reason=reason, taken=parts),)
 
     def resolve_doubt(self, *, resend: bool, reason: str) -> tuple[MessageEvent, ...]:
         """A person decides: send again, or give it up (refunded only where delivery is what is charged)."""
@@ -252,7 +258,7 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
         raise ValueError("a message begins with message.accepted")
     match event:
         case SubmissionStarted():
-            return replace(state, status=Status.SUBMITTING, attempt=event.attempt, link=event.link)
+            return replace(state, status=Status.SUBMITTING, attempt=event.attempt, link=event.link, taken=())
         case Submitted():
             return replace(state, status=_unless_final(state, Status.SUBMITTED), taken=event.parts)
         case SubmissionRefused():

@@ -173,6 +173,23 @@ def test_only_a_submission_on_the_wire_gets_into_doubt():
         assert state.record_in_doubt(reason="no answer") == ()
 
 
+def test_the_late_answers_of_a_message_in_doubt_add_up_until_every_part_is_taken():
+    state = on_the_wire(parts=3)
+    state = after(state, state.record_in_doubt(reason="no answer", taken=(part(2),)))
+    late = state.record_in_doubt(reason="late", taken=(part(3),))
+    assert late == (SubmissionInDoubt(link="mobile", reason="late", taken=(part(2), part(3))),)
+    state = after(state, late)
+    assert state.record_in_doubt(reason="late", taken=(part(3),)) == ()
+    assert state.record_in_doubt(reason="late", taken=(part(1),)) == (Submitted(link="mobile", parts=ids(3)),)
+
+
+def test_a_new_attempt_begins_with_no_part_taken():
+    state = on_the_wire(parts=2)
+    state = after(state, state.record_in_doubt(reason="no answer", taken=(part(1),)))
+    state = after(state, state.resolve_doubt(resend=True, reason="asked the carrier"))
+    assert after(state, state.start_submission(link="mobile", now=NOW)).taken == ()
+
+
 def test_a_person_may_have_a_doubtful_message_sent_again():
     state = in_doubt()
     made = state.resolve_doubt(resend=True, reason="asked the carrier")
