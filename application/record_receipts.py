@@ -7,6 +7,7 @@ looked at again when its message is known.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from uuid import UUID
 
 from application.carriage import Receipt
@@ -33,6 +34,8 @@ from domain.values import local_day
 
 MAX_TRIES = 50
 _PAGE = 500
+_MOST_TO_ONE_PHONE = 100
+"""The store names no more: who has so many may have others that were not named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +95,17 @@ class ReceiptRecorder:
     async def match_doubtful(self) -> int:
         """Match held receipts to submissions in doubt by phone: only where exactly one message is meant."""
         matched = 0
-        day = local_day(self._now())
+        today = local_day(self._now())
+        days = (today, today - timedelta(days=1))
         for id_, held in await self._store.held_unmatched(limit=_PAGE):
-            candidates = await self._store.find_by_index(day, held.phone_index)
-            histories = await self._store.load(candidates)
-            doubtful = [
-                (candidate, state)
-                for candidate, history in histories.items()
-                if (state := fold(message.evolve, history)) is not None
-                and state.status is Status.IN_DOUBT
-                and state.link == held.link
-            ]
-            if len(doubtful) == 1:
-                candidate, state = doubtful[0]
-                part = _unreported_part(state)
-                if part:
-                    report = Report(part=part, receipt=held, held=id_)
-                    row = PartRow(link=held.link, carrier_id=held.carrier_id, message=candidate, part=part)
-                    await self._record({candidate: [report]}, Context(actor="matcher"), rows=(row,))
-                    matched += 1
+            owner = await self._owner(held, days) if held.phone_index else None
+            if owner is not None:
+                message_id, part = owner
+                report = Report(part=part, receipt=held, held=id_)
+                await self._record(
+                    {message_id: [report]}, Context(actor="matcher"), rows=_part_row(owner, held)
+                )
+                matched += 1
         return matched
 
     async def _known(self, ids: Sequence[UUID]) -> Mapping[UUID, Remembered]:
@@ -123,23 +118,43 @@ class ReceiptRecorder:
             known[id_] = Remembered(state, history[-1].version)
         return known
 
+    async def _owner(self, held: HeldReceipt, days: Sequence[date]) -> tuple[UUID, int] | None:
+        """The message in doubt, and its part, that an unknown carrier id belongs to beyond question."""
+        to_phone = [id_ for day in days for id_ in await self._store.find_by_index(day, held.phone_index)]
+        histories = await self._store.load(to_phone)
+        states = {id_: fold(message.evolve, history) for id_, history in histories.items()}
+        possible = {id_: state for id_, state in states.items() if state and _may_own(state, held.link)}
+        if len(possible) != 1 or len(to_phone) >= _MOST_TO_ONE_PHONE:
+            return None
+        ((id_, state),) = possible.items()
+        part = _unanswered_part(state)
+        # Asked last: an answer that was recorded since the states were read has made its id known.
+        known = await self._store.parts(held.link, [held.carrier_id])
+        return None if held.carrier_id in known or not part else (id_, part)
+
     async def record_late_answer(self, link: str, id_: UUID, part: SubmittedPart) -> None:
-        """A submit answer that came after its time: the id is kept, so that the receipt finds its message."""
+        """A submit answer that came after its time: the id is kept, so that the receipt finds its message.
+
+        The late answers of a long message add up, in whatever order, until every part is known to be taken.
+        """
         row = PartRow(link=link, carrier_id=part.carrier_id, message=id_, part=part.number)
         context = Context(actor=f"link:{link}")
         for _ in range(MAX_TRIES):
             history = (await self._store.load([id_]))[id_]
             state = fold(message.evolve, history)
             assert state is not None
-            known = {p.number: p for p in state.taken} | {part.number: part}
-            complete = len(known) == state.accepted.parts
-            events = state.record_submitted(parts=tuple(known[n] for n in sorted(known))) if complete else ()
+            events = (
+                state.record_submitted(parts=(part,))
+                if state.accepted.parts == 1
+                else state.record_in_doubt(reason="the answer of a part came late", taken=(part,))
+            )
             entry = Entry(
                 stream=id_, version=history[-1].version, context=context, events=events, rows=(row,)
             )
             (outcome,) = await self._store.commit([entry])
             if not isinstance(outcome, Conflict):
                 return
+        raise RuntimeError("a message kept moving while a late answer was recorded")
 
     def _held(self, link: str, receipt: Receipt) -> HeldReceipt:
         """A receipt in its stored form: the number only as blind index of the day."""
@@ -239,7 +254,25 @@ def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:
     )
 
 
-def _unreported_part(state: Message) -> int:
-    """The first part without a report, 0 where all have one."""
-    reported = {part for part, _ in state.reports}
-    return next((part for part in range(1, state.accepted.parts + 1) if part not in reported), 0)
+def _part_row(owner: tuple[UUID, int], held: HeldReceipt) -> tuple[PartRow, ...]:
+    """From now on the id is known; a receipt that names none teaches nothing."""
+    if not held.carrier_id:
+        return ()
+    return (PartRow(link=held.link, carrier_id=held.carrier_id, message=owner[0], part=owner[1]),)
+
+
+def _may_own(state: Message, link: str) -> bool:
+    """Whether the carrier may have parts of it under ids that nobody knows: on the wire, or ever in doubt."""
+    unanswered = state.status in (Status.SUBMITTING, Status.IN_DOUBT) and state.link == link
+    return unanswered or (state.doubted and state.status is not Status.DELIVERED)
+
+
+def _unanswered_part(state: Message) -> int:
+    """The first part in doubt that has neither id nor report; 0 where there is none or nobody can tell.
+
+    After a resend the same part may be reported twice, so that only a single part is beyond question.
+    """
+    if state.status is not Status.IN_DOUBT or (state.doubted and state.accepted.parts > 1):
+        return 0
+    settled = {part for part, _ in state.reports} | {part.number for part in state.taken}
+    return next((part for part in range(1, state.accepted.parts + 1) if part not in settled), 0)

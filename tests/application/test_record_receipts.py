@@ -1,0 +1,350 @@
+"""Receipts are kept whatever the order they come in, and none is ever given to the wrong message."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from application.carriage import InDoubt, Part, PartKey, Receipt, Taken
+from application.ports import HeldReceipt
+from application.settle_messages import resolve_doubt
+from domain.aggregates.message import Status
+from domain.events.contract import Terms
+from domain.events.ledger import Debited, Refunded
+from domain.events.message import SubmittedPart
+from domain.values import ChargeOn
+from tests.application.office import BY, LINK, OTHER_PHONE, Office, story
+
+LONG = "字" * 80
+BY_RECEIPT = Terms(allowance_segments=1, charge_on=ChargeOn.DELIVERED)
+
+
+async def in_doubt(office: Office, key: str = "k1", text: str = "您好") -> UUID:
+    """A message that was sent and not answered."""
+    id_ = await office.accept(key, text)
+    office.carriage.script = lambda part, key: InDoubt("no answer in time")
+    await office.submit(id_)
+    assert office.message(id_).status is Status.IN_DOUBT
+    return id_
+
+
+async def taken(office: Office, key: str = "k1", text: str = "您好") -> UUID:
+    """A message the carrier took."""
+    id_ = await office.accept(key, text)
+    office.carriage.script = None
+    await office.submit(id_)
+    return id_
+
+
+def held(office: Office) -> list[HeldReceipt]:
+    return list(office.store.disk.held.values())
+
+
+@story
+async def test_a_receipt_finds_its_message_by_the_carrier_s_id():
+    office = await Office().open()
+    id_ = await taken(office)
+    await office.report(("C1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+    assert held(office) == []
+
+
+@story
+async def test_a_repeated_receipt_changes_nothing():
+    office = await Office().open()
+    id_ = await taken(office)
+    await office.report(("C1", "DELIVRD"), ("C1", "DELIVRD"))
+    await office.report(("C1", "DELIVRD"))
+    assert office.topics(id_) == [
+        "accepted",
+        "submission_started",
+        "submitted",
+        "receipt_recorded",
+        "delivered",
+    ]
+
+
+@story
+async def test_the_receipts_of_a_long_message_may_come_in_one_batch_and_in_any_order():
+    office = await Office().open()
+    id_ = await taken(office, text=LONG)
+    await office.report(("C2", "DELIVRD"), ("C1", "ACCEPTD"), ("C1", "DELIVRD"), ("C2", "ACCEPTD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_a_receipt_that_comes_before_the_answer_is_held_and_matched_later():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    async def early(part: Part, key: PartKey) -> Taken:
+        await office.report(("E1", "DELIVRD"))
+        assert len(held(office)) == 1
+        return Taken("E1")
+
+    office.carriage.script = early
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+    assert await office.recorder.match_held() == 1
+    assert office.message(id_).status is Status.DELIVERED
+    assert held(office) == []
+
+
+@story
+async def test_a_receipt_that_overtakes_the_record_of_its_answer_waits_for_it():
+    office = await Office().open()
+    id_ = await office.accept()
+    reports: list[asyncio.Task[None]] = []
+
+    async def while_recording() -> None:
+        reports.append(asyncio.create_task(office.report(("C1", "DELIVRD"))))
+        await asyncio.sleep(0.1)
+
+    def take(part: Part, key: PartKey) -> Taken:
+        office.store.meanwhile = while_recording
+        return Taken("C1")
+
+    office.carriage.script = take
+    await office.submit(id_)
+    await reports[0]
+    assert office.message(id_).status is Status.DELIVERED
+    assert office.store.disk.held_ever == 0
+
+
+@story
+async def test_a_receipt_of_an_unknown_id_is_held():
+    office = await Office().open()
+    await office.report(("nobody's", "DELIVRD"))
+    assert [(h.carrier_id, h.status, h.link) for h in held(office)] == [("nobody's", "DELIVRD", LINK)]
+    assert await office.recorder.match_held() == 0
+
+
+@story
+async def test_a_receipt_without_an_id_or_with_a_foreign_number_is_held():
+    office = await Office().open()
+    await taken(office)
+    await office.report(("", "DELIVRD"), phone="+852 1234")
+    assert [(h.carrier_id, h.phone_index) for h in held(office)] == [("", b"")]
+
+
+@story
+async def test_the_number_of_a_held_receipt_is_kept_only_as_its_blind_index():
+    office = await Office().open()
+    await office.accept()
+    await office.report(("X", "DELIVRD"))
+    assert held(office)[0].phone_index == office.vault.phone_index("+8613800138000", office.now.date())
+    assert "13800138000" not in repr(held(office))
+
+
+@story
+async def test_an_id_of_another_link_is_another_id():
+    office = await Office().open()
+    id_ = await taken(office)
+    await office.report(("C1", "DELIVRD"), link="other")
+    assert office.message(id_).status is Status.SUBMITTED
+    assert len(held(office)) == 1
+
+
+@story
+async def test_receipts_of_many_messages_in_one_batch_are_one_commit():
+    office = await Office().open()
+    ids = [await taken(office, f"k{number}") for number in range(5)]
+    before = office.store.commits
+    await office.report(*((f"C{number}", "DELIVRD") for number in range(1, 6)), ("foreign", "DELIVRD"))
+    assert office.store.commits == before + 1
+    assert {office.message(id_).status for id_ in ids} == {Status.DELIVERED}
+
+
+@story
+async def test_a_receipt_decided_on_a_message_that_moved_is_decided_again():
+    office = await Office().open()
+    id_ = await taken(office, text=LONG)
+    recorder = office.recorder
+
+    async def other_part_first() -> None:
+        await recorder(LINK, [Receipt(carrier_id="C1", status="DELIVRD")])
+
+    office.store.meanwhile = other_part_first
+    await office.report(("C2", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_a_carrier_that_contradicts_itself_in_one_batch_moves_the_money_each_time():
+    office = await Office(terms=BY_RECEIPT).open()
+    await office.accept("first")
+    id_ = await taken(office, "second")
+    await office.report(("C1", "UNDELIV"), ("C1", "DELIVRD"), ("C1", "UNDELIV"), ("C1", "UNDELIV"))
+    moved = [e for e in office.postings() if isinstance(e, Debited | Refunded) and e.message == id_]
+    assert [type(event) for event in moved] == [Debited, Refunded, Debited, Refunded]
+    assert (office.totals().net, office.totals().overage) == (1, 0)
+
+
+# Late answers.
+
+
+@story
+async def test_a_late_answer_submits_a_message_in_doubt_and_lets_its_receipt_find_it():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+    assert office.message(id_).status is Status.SUBMITTED
+    await office.report(("L1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_the_late_answers_of_all_parts_add_up_to_a_submission():
+    office = await Office().open()
+    id_ = await in_doubt(office, text="字" * 150)
+    for number in (3, 1, 2):
+        part = SubmittedPart(number=number, carrier_id=f"L{number}")
+        await office.recorder.record_late_answer(LINK, id_, part)
+    state = office.message(id_)
+    assert state.status is Status.SUBMITTED
+    assert [part.carrier_id for part in state.taken] == ["L1", "L2", "L3"]
+
+
+@story
+async def test_a_late_answer_that_comes_before_the_others_are_recorded_is_not_forgotten():
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+
+    async def first_too_late(part: Part, key: PartKey) -> Taken | InDoubt:
+        if key[1] == 1:
+            return InDoubt("no answer in time")
+        await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+        return Taken("C2")
+
+    office.carriage.script = first_too_late
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+
+
+@story
+async def test_a_late_answer_for_a_message_with_an_outcome_keeps_the_id_only():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await resolve_doubt(office.store, id_, resend=False, reason="too late", context=BY)
+    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+    assert office.message(id_).status is Status.FAILED
+    await office.report(("L1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+# Receipts for submissions in doubt, matched by phone.
+
+
+@story
+async def test_a_receipt_to_the_phone_of_the_only_message_in_doubt_settles_it():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 1
+    assert office.message(id_).status is Status.DELIVERED
+    assert held(office) == []
+
+
+@story
+async def test_a_receipt_to_another_phone_or_over_another_link_settles_nothing():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await office.report(("X1", "DELIVRD"), phone=OTHER_PHONE)
+    await office.report(("X2", "DELIVRD"), link="other")
+    assert await office.recorder.match_doubtful() == 0
+    assert office.message(id_).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_receipt_that_may_belong_to_two_messages_in_doubt_settles_neither():
+    office = await Office().open()
+    ids = [await in_doubt(office, key) for key in ("k1", "k2")]
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 0
+    assert {office.message(id_).status for id_ in ids} == {Status.IN_DOUBT}
+
+
+@story
+async def test_an_early_receipt_is_not_given_to_another_message_in_doubt():
+    office = await Office().open()
+    doubtful = await in_doubt(office, "k1")
+    second = await office.accept("k2")
+
+    async def early(part: Part, key: PartKey) -> Taken:
+        await office.report(("E2", "DELIVRD"))
+        assert await office.recorder.match_doubtful() == 0
+        return Taken("E2")
+
+    office.carriage.script = early
+    await office.submit(second)
+    await office.recorder.match_held()
+    assert office.message(doubtful).status is Status.IN_DOUBT
+    assert office.message(second).status is Status.DELIVERED
+
+
+@story
+async def test_a_held_receipt_whose_message_is_known_by_now_is_not_matched_by_phone():
+    office = await Office().open()
+    doubtful = await in_doubt(office, "k1")
+    await office.report(("C9", "DELIVRD"))
+    second = await office.accept("k2")
+    office.carriage.script = lambda part, key: Taken("C9")
+    await office.submit(second)
+    assert await office.recorder.match_doubtful() == 0
+    assert office.message(doubtful).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_receipt_that_may_belong_to_a_message_once_in_doubt_settles_no_other():
+    office = await Office().open()
+    first = await in_doubt(office, "k1")
+    await resolve_doubt(office.store, first, resend=False, reason="too late", context=BY)
+    second = await in_doubt(office, "k2")
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 0
+    assert office.message(second).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_receipt_of_an_unknown_id_belongs_to_the_part_that_was_not_answered():
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+    office.carriage.script = lambda part, key: Taken("C1") if key[1] == 1 else InDoubt("no answer")
+    await office.submit(id_)
+    await office.report(("X2", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 1
+    assert dict(office.message(id_).reports) == {2: "DELIVRD"}
+    await office.report(("C1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_a_receipt_without_an_id_settles_a_doubt_and_teaches_no_id():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await office.report(("", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 1
+    assert office.message(id_).status is Status.DELIVERED
+    assert office.store.disk.parts == []
+
+
+@story
+async def test_the_same_unknown_receipt_held_twice_counts_for_one_part():
+    office = await Office().open()
+    id_ = await in_doubt(office, text=LONG)
+    await office.report(("X1", "DELIVRD"), ("X1", "DELIVRD"))
+    await office.recorder.match_doubtful()
+    await office.recorder.match_held()
+    assert office.message(id_).status is Status.IN_DOUBT
+    assert len(office.message(id_).reports) == 1
+    assert held(office) == []
+
+
+@story
+async def test_a_receipt_held_before_midnight_still_finds_its_message_after():
+    office = await Office().open()
+    office.now = office.now.replace(hour=15, minute=59)
+    id_ = await in_doubt(office)
+    await office.report(("X1", "DELIVRD"))
+    office.now += timedelta(minutes=2)
+    assert await office.recorder.match_doubtful() == 1
+    assert office.message(id_).status is Status.DELIVERED
