@@ -1,22 +1,28 @@
 """The HTTP application: its routes, what surrounds every request, and its description."""
 
 import logging
+import random
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api import billing, bulk, docs_page, history, messages, monitoring, statistics
 from api.describing import describe
-from api.errors import handle, refusal_of, respond
-from domain.errors import Refusal
-from infrastructure.bootstrap import Platform, new_id
+from api.errors import FORESEEN, handle, refusal_of, respond
+from infrastructure.bootstrap import Platform
 from infrastructure.jobs import make_broker
 from infrastructure.metrics import Metrics
+
+Handler = Callable[[Request], Awaitable[Response]]
+DIRECT: Mapping[tuple[str, str], Handler] = {
+    ("POST", "/v1/messages"): messages.send_message,
+    ("POST", "/v1/messages/bulk"): bulk.send_bulk,
+}
+"""The hot path: these handlers need nothing of FastAPI's routing, which costs more than the rest of them."""
 
 DESCRIPTION = """Send text messages, follow each one, and prove every bill.
 
@@ -29,51 +35,47 @@ _log = logging.getLogger(__name__)
 
 def create_app(platform: Platform) -> FastAPI:
     """The application over a platform, which stays its owner's to close."""
-    app = FastAPI(
+    app = Application(
+        platform,
         title="smsledger",
         version="1",
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
-        exception_handlers=dict.fromkeys((Refusal, HTTPException, RequestValidationError), handle),
+        exception_handlers=dict.fromkeys((*FORESEEN, Exception), handle),
     )
-    lags = monitoring.Lags(platform)
-    app.state.platform = platform
-    app.state.lags = lags
-    app.state.metrics = Metrics(waiting=lambda: platform.store.waiting, lags=lags)
-    app.state.broker = make_broker(platform.settings.redis_url) if platform.settings.redis_url else None
     for part in (messages, bulk, history, billing, statistics, monitoring, docs_page):
         app.include_router(part.router)
-    app.add_middleware(Surroundings, metrics=app.state.metrics)
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        app.openapi_schema = describe(app, description=DESCRIPTION)
-    return app.openapi_schema
+class Application(FastAPI):
+    """FastAPI with what every request gets around it: an id, a count, a time, an answer whatever happens."""
 
+    def __init__(self, platform: Platform, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(**settings)
+        self.lags = monitoring.Lags(platform)
+        self.metrics = Metrics(waiting=lambda: platform.store.waiting, lags=self.lags)
+        self.state.platform = platform
+        self.broker = make_broker(platform.settings.redis_url) if platform.settings.redis_url else None
 
-class Surroundings:
-    """What every request gets: an id, a count, a time, and an answer whatever happens.
-
-    Plain ASGI, since it stands in the hot path.
-    """
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self, description=DESCRIPTION)
+        return self.openapi_schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application inside."""
+        """One request. Stands in the hot path, so it is plain ASGI."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = new_id()
+        # Not a secret, only unlike any other; the module's generator is seeded anew in a forked process.
+        request_id = f"{random.getrandbits(128):032x}"
         scope["smsledger.request_id"] = request_id
+        scope["app"] = self
         status = 0
 
         async def sending(message: Message) -> None:
@@ -83,8 +85,12 @@ class Surroundings:
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
+        handler = DIRECT.get((scope["method"], scope["path"]))
         try:
-            await self._app(scope, receive, sending)
+            if handler is None:
+                await super().__call__(scope, receive, sending)
+            else:
+                await _call(handler, scope, receive, sending)
         except ClientDisconnect:
             status = 499
         except Exception as error:  # noqa: BLE001  (this is the last place that can answer)
@@ -103,10 +109,20 @@ class Surroundings:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         refused = scope.get("smsledger.refused")
         if refused is not None:
-            self._metrics.refused(refused)
-        self._metrics.answered(
+            self.metrics.refused(refused)
+        self.metrics.answered(
             method=_method(scope), route=_route(scope), status=status or 500, seconds=seconds
         )
+
+
+async def _call(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+    """What FastAPI does for a route without parameters."""
+    request = Request(scope, receive)
+    try:
+        response = await handler(request)
+    except FORESEEN as error:
+        response = await handle(request, error)
+    await response(scope, receive, send)
 
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -120,5 +136,7 @@ def _method(scope: Scope) -> str:
 
 def _route(scope: Scope) -> str:
     """The template of the address; the address itself may carry anything."""
+    if (scope["method"], scope["path"]) in DIRECT:
+        return str(scope["path"])
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else "unknown"

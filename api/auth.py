@@ -17,9 +17,19 @@ def platform_of(request: Request) -> Platform:
     return platform
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """A header by its name in small letters; the last where it came twice. Cheaper than `request.headers`."""
+    scope = request.scope
+    headers: dict[bytes, bytes] | None = scope.get("smsledger.headers")
+    if headers is None:
+        headers = scope["smsledger.headers"] = dict(scope["headers"])
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
 async def authorise(request: Request, scope: Scope) -> Key:
     """The caller's key. Refuses invalid_key and missing_scope."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request, b"authorization") or "").partition(" ")
     key = await authenticate(
         platform_of(request).directory, token.strip() if scheme.lower() == "bearer" else ""
     )

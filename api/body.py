@@ -3,14 +3,18 @@
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from api.auth import header
 from api.errors import Unreadable
+
+_PLAIN = (None, "application/json")
 
 
 async def read_json(request: Request, *, limit: int) -> bytes:
     """The octets of a JSON body. Refuses unsupported_media and body_too_large before reading further."""
-    headers = request.headers
-    _require_json(headers.get("content-type", "application/json"), headers.get("content-encoding"))
-    declared = headers.get("content-length", "")
+    content_type, encoding = header(request, b"content-type"), header(request, b"content-encoding")
+    if content_type not in _PLAIN or encoding is not None:
+        _require_json(content_type or "", encoding)
+    declared = header(request, b"content-length") or ""
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit)
     message = await request.receive()

@@ -15,7 +15,7 @@ from api.body import read_json
 from api.describing import IDEMPOTENCY_HEADER, operation
 from api.errors import refusal_of
 from api.messages import OF_A_BODY, OF_A_MESSAGE, OF_AN_ACCOUNT, variables_without_template
-from api.names import require_batch, require_key, require_reference
+from api.names import idempotency_key, require_batch, require_key, require_reference
 from api.schemas import (
     BulkAccepted,
     BulkAnswer,
@@ -33,7 +33,7 @@ from domain.events.access import Scope
 from domain.events.batch import ChunkAccepted
 from domain.recorded import Context
 from domain.values import Lane
-from infrastructure.bootstrap import Platform, new_id
+from infrastructure.bootstrap import Platform
 
 MAX_MESSAGES = 1_000
 OF_A_CALL = ("reference_invalid", "idempotency_key_invalid", "overloaded")
@@ -82,14 +82,13 @@ async def send_bulk(request: Request) -> Response:
     key = await authorise(request, Scope.SEND)
     platform = platform_of(request)
     head, items = _decode(await read_json(request, limit=platform.settings.max_body_bytes))
-    given = request.headers.get("idempotency-key")
-    call = new_id() if given is None else require_key(given, field="Idempotency-Key")
+    call = idempotency_key(request)
     batch = _batch_of(call) if head.batch is None else require_batch(head.batch)
     context = context_of(request, key)
     answers = await _send(platform, key.account, batch, head, _drafts(head, items, call), context)
     made = _answer(batch, answers)
     await _record(platform, key.account, made, answers, context)
-    _count(request, answers)
+    _count(request, made, answers)
     return answer(made)
 
 
@@ -238,10 +237,9 @@ async def _record(
         _log.warning("the summary of a call was not recorded", extra={"error": type(error).__name__})
 
 
-def _count(request: Request, answers: Sequence[Answer]) -> None:
-    metrics = request.app.state.metrics
+def _count(request: Request, made: BulkAnswer, answers: Sequence[Answer]) -> None:
+    metrics = request.app.metrics
+    metrics.accepted(made.totals.segments, messages=made.totals.accepted)
     for one in answers:
         if isinstance(one, Refusal):
             metrics.refused(one.code)
-        else:
-            metrics.accepted(one.segments)

@@ -168,6 +168,17 @@ def respond(error: Exception, *, request_id: str) -> Response:
     return Response(_encoder.encode(problem), kind.status, headers, MEDIA_TYPE)
 
 
+FORESEEN = (
+    Refusal,
+    HTTPException,
+    RequestValidationError,
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    Overloaded,
+)
+"""What is answered without a line in the log."""
+
+
 async def handle(request: Request, error: Exception) -> Response:
     """FastAPI's exception handler for everything that is foreseen."""
     refusal = refusal_of(error)

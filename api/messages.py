@@ -114,6 +114,7 @@ async def send_message(request: Request) -> Response:
     (outcome,) = await platform.sender(command)
     if isinstance(outcome, Refusal):
         raise outcome
+    request.app.metrics.accepted(outcome.segments)
     return answer(_accepted(outcome), 202, REPLAYED if outcome.replayed else None)
 
 

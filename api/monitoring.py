@@ -107,8 +107,8 @@ async def readyz(request: Request) -> Response:
 )
 async def read_metrics(request: Request) -> Response:
     """Text format 0.0.4. Each API process has its own figures."""
-    await request.app.state.lags.refresh()
-    return Response(request.app.state.metrics.page(), media_type=CONTENT_TYPE)
+    await request.app.lags.refresh()
+    return Response(request.app.metrics.page(), media_type=CONTENT_TYPE)
 
 
 @router.get("/problems", **operation("All problems", answer=ProblemCatalogue, example=examples.PROBLEMS))
@@ -165,7 +165,7 @@ def _positions(rows: ReadCursor, platform: Platform) -> tuple[dict[str, int], in
 
 async def _queued(request: Request, names: list[str]) -> dict[str, dict[str, int]] | None:
     """Jobs waiting by link and lane, None where the broker does not answer."""
-    broker = request.app.state.broker
+    broker = request.app.broker
     if broker is None:
         return None
 

@@ -4,9 +4,9 @@ import re
 
 from fastapi import Request
 
+from api.auth import header
 from application.look_up_history import carries_number
 from domain.errors import BadInput
-from infrastructure.bootstrap import new_id
 
 MAX_KEY = 255
 MAX_REFERENCE = 128
@@ -15,9 +15,12 @@ _PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 
 
 def idempotency_key(request: Request) -> str:
-    """The header's key, or a random one where there is none. Refuses idempotency_key_invalid."""
-    given = request.headers.get("idempotency-key")
-    return new_id() if given is None else require_key(given, field="Idempotency-Key")
+    """The header's key, or the request's own id where there is none. Refuses idempotency_key_invalid."""
+    given = header(request, b"idempotency-key")
+    if given is None:
+        own: str = request.scope["smsledger.request_id"]
+        return own
+    return require_key(given, field="Idempotency-Key")
 
 
 def require_key(key: str, *, field: str) -> str:

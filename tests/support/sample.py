@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from application.manage_access import issue_key
@@ -55,6 +55,7 @@ async def make_sample(
     *,
     account: str = ACCOUNT,
     terms: Terms | None = None,
+    live_on: date | None = None,
     link_host: str = "127.0.0.1",
     link_port: int = 2775,
 ) -> Sample:
@@ -65,7 +66,7 @@ async def make_sample(
         await prepare_day(platform, day)
     projector.prepare(platform.settings)
     await sign_contract(store, account=account, name="示例科技有限公司", terms=terms or Terms(), context=BY)
-    await go_live(store, account=account, on=today, context=BY)
+    await go_live(store, account=account, on=live_on or today, context=BY)
     await draft_signature(store, account=account, name=SIGNATURE, context=BY)
     await approve_signature(store, account=account, name=SIGNATURE, context=BY)
     await _templates(platform, account)
