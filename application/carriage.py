@@ -50,9 +50,13 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Not one octet of the part was given to the network: it can be sent again."""
+    """Not one octet of the part was given to the network: it can be sent again.
+
+    `ended` says that this link takes nothing more, so that another try makes sense elsewhere only.
+    """
 
     reason: str
+    ended: bool = False
 
 
 Answer = Taken | Refused | InDoubt | NotSent
@@ -87,7 +91,10 @@ class Carriage(Protocol):
         ...
 
     async def reserve(self, lane: Lane, wanted: int) -> int:
-        """Wait until the link can take messages and give 1 to `wanted` places; real-time waits first."""
+        """Wait until the link can take messages and give 1 to `wanted` places; real-time waits first.
+
+        No place means that the link takes nothing more.
+        """
         ...
 
     def release(self, places: int) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from application.platform import MAX_TRIES
 from application.ports import Committed, Entry, Store
 from domain.aggregates import fold, message
-from domain.aggregates.message import Message
+from domain.aggregates.message import Message, Status
 from domain.errors import NotFound
 from domain.events.message import MessageEvent
 from domain.recorded import Context
@@ -23,11 +23,20 @@ async def expire(store: Store, ids: Sequence[UUID], *, now: datetime, context: C
     return await _decide(store, ids, lambda state: state.expire(now=now), context)
 
 
-async def doubt_abandoned(store: Store, ids: Sequence[UUID], *, context: Context) -> int:
-    """Submissions whose worker is gone are in doubt: they are not sent again by themselves."""
-    return await _decide(
-        store, ids, lambda state: state.record_in_doubt(reason="the worker ended before the answer"), context
-    )
+async def doubt_abandoned(
+    store: Store, ids: Sequence[UUID], *, before: datetime | None = None, context: Context
+) -> int:
+    """Submissions whose worker is gone are in doubt: they are not sent again by themselves.
+
+    With `before` only those of which nothing was recorded at or after that moment, by the store's clock:
+    what was started since has a worker.
+    """
+
+    def decide(state: Message) -> tuple[MessageEvent, ...]:
+        abandoned = state.status is Status.SUBMITTING
+        return state.record_in_doubt(reason="the worker ended before the answer") if abandoned else ()
+
+    return await _decide(store, ids, decide, context, before=before)
 
 
 async def give_up_unreported(store: Store, ids: Sequence[UUID], *, context: Context) -> int:
@@ -49,14 +58,21 @@ async def resolve_doubt(store: Store, id_: UUID, *, resend: bool, reason: str, c
     )
 
 
-async def _decide(store: Store, ids: Sequence[UUID], decision: Decision, context: Context) -> int:
-    """Take one decision about each message; returns how many events' worth of messages changed."""
+async def _decide(
+    store: Store,
+    ids: Sequence[UUID],
+    decision: Decision,
+    context: Context,
+    *,
+    before: datetime | None = None,
+) -> int:
+    """Take one decision about each message that did not move since `before`; returns how many changed."""
     open_ids = list(ids)
     changed = 0
     for _ in range(MAX_TRIES):
         if not open_ids:
             break
-        entries = await _entries(store, open_ids, decision, context)
+        entries = await _entries(store, open_ids, decision, context, before)
         outcomes = await store.commit(entries)
         changed += sum(isinstance(outcome, Committed) for outcome in outcomes)
         open_ids = [
@@ -67,9 +83,13 @@ async def _decide(store: Store, ids: Sequence[UUID], decision: Decision, context
     return changed
 
 
-async def _entries(store: Store, ids: Sequence[UUID], decision: Decision, context: Context) -> list[Entry]:
+async def _entries(
+    store: Store, ids: Sequence[UUID], decision: Decision, context: Context, before: datetime | None
+) -> list[Entry]:
     entries = []
     for id_, history in (await store.load(ids)).items():
+        if before is not None and history[-1].at >= before:
+            continue
         state = fold(message.evolve, history)
         events = decision(state) if state is not None else ()
         if state is not None and events:

@@ -4,9 +4,10 @@ Whatever happens in between, a message that the carrier may have is never sent a
 """
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from domain import text
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.events.message import MessageEvent, SubmissionStarted, SubmittedPart
-from domain.recorded import Context
+from domain.recorded import Context, Recorded
 from domain.values import Lane
 
 MAX_TRIES = 20
@@ -84,7 +85,8 @@ class References:
 
 
 class MessageSubmitter:
-    """Submits over one link; `__call__` takes the ids of a job and returns when none of them waits any more."""
+    """Submits over one link. `run` is like no other submitter's, ever: by it a submitter knows its own facts
+    again where the answer to a commit was lost."""
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class MessageSubmitter:
         settling: Settling,
         now: Now,
         sleep: Sleep,
+        run: str = "",
     ) -> None:
         self._store = store
         self._vault = vault
@@ -104,16 +107,26 @@ class MessageSubmitter:
         self._sleep = sleep
         self._references = References()
         self._context = Context(actor=f"link:{carriage.name}")
+        self._run = run
+        self._starts = itertools.count(1)
 
-    async def __call__(self, ids: Sequence[UUID], lane: Lane) -> None:
-        """Carry the messages that still wait; others (sent before, cancelled, expired) are nothing to do."""
+    async def __call__(self, ids: Sequence[UUID], lane: Lane) -> bool:
+        """Carry the messages that still wait; others (sent before, cancelled, expired) are nothing to do.
+
+        Returns when none of them waits any more, or False when the link takes no more of them.
+        """
         waiting = await self._waiting(ids)
-        async with asyncio.TaskGroup() as group:
-            start = 0
-            while start < len(waiting):
-                places = await self._carriage.reserve(lane, len(waiting) - start)
-                group.create_task(self._submit(waiting[start : start + places]))
-                start += places
+        carrying: list[asyncio.Task[None]] = []
+        start = 0
+        while start < len(waiting):
+            places = await self._carriage.reserve(lane, len(waiting) - start)
+            if not places:
+                break
+            chosen = waiting[start : start + places]
+            carrying.append(asyncio.create_task(self._submit(chosen)))
+            start += places
+        await _all(carrying)
+        return start >= len(waiting)
 
     async def _waiting(self, ids: Sequence[UUID]) -> list[_Waiting]:
         """Those of the ids that wait for a carrier, with their sealed data."""
@@ -130,15 +143,14 @@ class MessageSubmitter:
             started = await self._start(chosen)
             for id_ in {one.id for one in chosen} - {one.id for one in started}:
                 places.give_back(id_)
-            async with asyncio.TaskGroup() as group:
-                for one in started:
-                    group.create_task(self._carry(one, places))
+            await _all([asyncio.create_task(self._carry(one, places)) for one in started])
         finally:
             places.give_back_all()
 
     async def _start(self, chosen: Sequence[_Waiting]) -> list[_Started]:
         """Record the start of each; what expired, moved meanwhile or cannot be opened is not started."""
         now = self._now()
+        context = replace(self._context, correlation=f"{self._run}.{next(self._starts)}" if self._run else "")
         opened = [self._open(one) for one in chosen]
         entries = []
         for one, plain in zip(chosen, opened, strict=True):
@@ -149,17 +161,26 @@ class MessageSubmitter:
                 events = one.state.start_submission(link=self._carriage.name, now=now)
             charge = one.state.charge_due(events)
             entries.append(
-                Entry(stream=one.id, version=one.version, context=self._context, events=events, charge=charge)
+                Entry(stream=one.id, version=one.version, context=context, events=events, charge=charge)
             )
         outcomes = await self._store.commit(entries)
+        firsts = {
+            o.recorded[0].stream: o.recorded[0] for o in outcomes if isinstance(o, Committed) and o.recorded
+        }
+        if self._run:
+            firsts |= await self._own([o.stream for o in outcomes if isinstance(o, Conflict)], context)
         started: list[_Started] = []
-        for one, plain, outcome in zip(chosen, opened, outcomes, strict=True):
-            if isinstance(outcome, Committed) and plain is not None:
-                recorded = outcome.recorded[0]
-                if isinstance(recorded.event, SubmissionStarted):
-                    after = message.evolve(one.state, recorded.event, recorded.at)
-                    started.append(_Started(one.id, after, recorded.version, self._parts(after, *plain)))
+        for one, plain in zip(chosen, opened, strict=True):
+            recorded = firsts.get(one.id)
+            if recorded and plain and isinstance(recorded.event, SubmissionStarted):
+                after = message.evolve(one.state, recorded.event, recorded.at)
+                started.append(_Started(one.id, after, recorded.version, self._parts(after, *plain)))
         return started
+
+    async def _own(self, ids: Sequence[UUID], context: Context) -> dict[UUID, Recorded]:
+        """The newest facts of messages in conflict, where they are ours: the answer to their commit was lost."""
+        histories = await self._store.load(ids) if ids else {}
+        return {id_: history[-1] for id_, history in histories.items() if history[-1].context == context}
 
     def _open(self, one: _Waiting) -> tuple[str, str] | None:
         if one.ciphertext is None:
@@ -204,8 +225,7 @@ class MessageSubmitter:
             if isinstance(answer, Taken):
                 self._settling.begin(answer.carrier_id)
                 return answer
-            again = isinstance(answer, NotSent) or (isinstance(answer, Refused) and answer.retryable)
-            if not again:
+            if not _worth_another_try(answer):
                 return answer
             await self._sleep(pause)
             pause *= 2
@@ -267,6 +287,24 @@ def _decide(
     if taken:
         return state.record_in_doubt(reason="only some parts were sent", taken=taken)
     return state.record_refused(code="local:not-sent", retryable=True)
+
+
+def _worth_another_try(answer: Answer) -> bool:
+    """Whether the carrier certainly does not have the part and may soon take it over this link."""
+    match answer:
+        case NotSent():
+            return not answer.ended
+        case Refused():
+            return answer.retryable
+        case _:
+            return False
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all of them, then raise what the first failed one met: a failure ends no neighbour."""
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
 def _row(link: str, id_: UUID, part: SubmittedPart) -> PartRow:

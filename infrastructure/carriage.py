@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.carriage import Answer, Part, PartKey
 from domain.values import Lane
-from infrastructure.carriers.link import CarrierLink
+from infrastructure.carriers.link import CarrierLink, LinkClosedError
 
 _GATHER_SECONDS = 0.01
 """How long a batch waits for more free places, so that its starts are committed in groups."""
@@ -31,7 +31,7 @@ class LinkCarriage:
         return self._name
 
     async def reserve(self, lane: Lane, wanted: int) -> int:
-        """Wait for free places; one caller at a time, real-time callers first."""
+        """Wait for free places; one caller at a time, real-time callers first. None on a link that closes."""
         await self._take_turn(lane)
         try:
             least = 1 if lane is Lane.REALTIME else min(wanted, max(1, self._places // 4))
@@ -39,6 +39,8 @@ class LinkCarriage:
             given = min(free, wanted)
             self._used += given
             return given
+        except LinkClosedError:
+            return 0
         finally:
             self._pass_turn()
 

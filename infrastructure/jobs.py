@@ -11,6 +11,10 @@ from domain.values import Lane
 
 ACTOR = "submit"
 _DAY_MS = 86_400_000
+_HEARTBEAT_MS = 5_000
+_MAINTENANCE_IN_A_MILLION = 100_000
+"""With the library's defaults the jobs a killed worker held come back after one to three minutes. A job
+that comes back though its worker was only slow is done twice, which is harmless."""
 
 Handle = Callable[[str, Lane, Sequence[UUID]], None]
 
@@ -21,7 +25,12 @@ def make_broker(redis_url: str) -> RedisBroker:
         Retries(max_retries=5, min_backoff=1_000, max_backoff=30_000),
         TimeLimit(time_limit=_DAY_MS),
     ]
-    return RedisBroker(url=redis_url, middleware=middleware)  # type: ignore[no-untyped-call]
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        url=redis_url,
+        middleware=middleware,
+        heartbeat_timeout=_HEARTBEAT_MS,
+        maintenance_chance=_MAINTENANCE_IN_A_MILLION,
+    )
 
 
 def queue_name(link: str, lane: Lane) -> str:

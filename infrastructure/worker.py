@@ -24,7 +24,8 @@ from domain.events.link import Configured, Connected, Lost
 from domain.events.message import SubmittedPart
 from domain.recorded import Context
 from domain.values import Lane, stream_id
-from infrastructure.bootstrap import Platform
+from infrastructure.abandoned import Takeover, doubt_abandoned, take_over
+from infrastructure.bootstrap import Platform, new_id
 from infrastructure.carriage import LinkCarriage
 from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.traffic import LinkPhase, LinkSettings, LinkState
@@ -34,6 +35,7 @@ from infrastructure.lease import Leases
 _LOOK_SECONDS = 1.0
 _MATCH_SECONDS = 1.0
 _DOUBT_EVERY = 5
+_STOP_MS = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -49,8 +51,9 @@ class _Running:
     link: CarrierLink
     submitter: MessageSubmitter
     task: asyncio.Task[None]
+    doubting: asyncio.Task[None]
+    """Puts what an earlier owner left on the wire into doubt."""
     workers: list[dramatiq.Worker]
-    jobs: set[asyncio.Task[None]]
 
 
 class Worker:
@@ -97,9 +100,9 @@ class Worker:
                 await self._end(name)
         for name, link in wanted.items():
             if name not in self._running and await asyncio.to_thread(self._leases.acquire, f"link:{name}"):
-                self._start(link)
+                self._start(link, await take_over(self._platform))
 
-    def _start(self, link: Link) -> None:
+    def _start(self, link: Link, takeover: Takeover) -> None:
         configured = link.configured
         carrier_link = CarrierLink(
             self._settings(configured),
@@ -117,9 +120,11 @@ class Worker:
             settling=self._settling,
             now=self._platform.now,
             sleep=asyncio.sleep,
+            run=new_id()[:12],
         )
         task = asyncio.create_task(carrier_link.run(), name=f"link-{configured.name}")
-        running = _Running(configured, carrier_link, submitter, task, [], set())
+        doubting = self._spawn(lambda: self._doubt_abandoned(configured.name, takeover))
+        running = _Running(configured, carrier_link, submitter, task, doubting, [])
         self._running[configured.name] = running
         running.workers = [self._consume(configured.name, lane) for lane in Lane]
 
@@ -158,10 +163,10 @@ class Worker:
     async def _end(self, name: str) -> None:
         """Take no more jobs, finish the window, unbind; what was not started goes back to its queue."""
         running = self._running.pop(name)
-        for job in list(running.jobs):
-            job.cancel()
-        await asyncio.gather(*(asyncio.to_thread(worker.stop, 10_000) for worker in running.workers))
-        await running.link.close()
+        running.doubting.cancel()
+        stopping = (asyncio.to_thread(worker.stop, _STOP_MS) for worker in running.workers)
+        # The closing link is what ends the jobs that the threads of the workers wait for.
+        await asyncio.gather(*stopping, running.link.close())
         await asyncio.gather(running.task, return_exceptions=True)
         self._leases.release(f"link:{name}")
 
@@ -173,14 +178,15 @@ class Worker:
         running = self._running.get(name)
         if running is None:
             raise LinkGone(name)
-        job = asyncio.create_task(running.submitter(messages, lane))
-        running.jobs.add(job)
-        try:
-            await job
-        except asyncio.CancelledError:
-            raise LinkGone(name) from None
-        finally:
-            running.jobs.discard(job)
+        if not await running.submitter(messages, lane):
+            raise LinkGone(name)
+
+    async def _doubt_abandoned(self, name: str, takeover: Takeover) -> None:
+        """Receipts for what the earlier owner sent may be there already: look at them at once."""
+        count = await doubt_abandoned(self._platform, name, takeover)
+        if count:
+            _log.warning("link %s: %d submissions of an earlier worker are in doubt", name, count)
+            await self._receipts.match_doubtful()
 
     async def _store(self, link: str, receipts: Sequence[Receipt]) -> None:
         await self._receipts(link, receipts)
@@ -209,7 +215,7 @@ class Worker:
             part = SubmittedPart(number=part_key[1], carrier_id=answer.carrier_id)
             self._spawn(lambda: self._receipts.record_late_answer(link, part_key[0], part))
 
-    def _spawn(self, work: Callable[[], object]) -> None:
+    def _spawn(self, work: Callable[[], object]) -> asyncio.Task[None]:
         async def guarded() -> None:
             try:
                 await work()  # type: ignore[misc]
@@ -219,6 +225,7 @@ class Worker:
         task = self._loop.create_task(guarded())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _match(self, stop: asyncio.Event) -> None:
         """Look at held receipts again and again: their messages may be known by now."""

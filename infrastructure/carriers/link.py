@@ -131,7 +131,7 @@ class CarrierLink:
         """
         handed = _Handed(part, key, asyncio.get_running_loop().create_future())
         if self._connection is None or not self._connection.bound or self._closing.is_set():
-            handed.future.set_result(NotSent("not bound"))
+            handed.future.set_result(NotSent("not bound", ended=self._closing.is_set()))
         elif self._queue or self.capacity() <= 0:
             self._queue.append(handed)
             self._wake()
@@ -267,7 +267,7 @@ class CarrierLink:
 
     def _drop_queue(self, reason: str) -> None:
         while self._queue:
-            self._resolve(self._queue.popleft(), NotSent(reason))
+            self._resolve(self._queue.popleft(), NotSent(reason, ended=self._closing.is_set()))
 
     def _resolve(self, handed: _Handed, answer: Answer) -> None:
         """A caller who no longer waits gets a real answer as a late one."""
