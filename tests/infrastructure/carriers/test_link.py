@@ -623,7 +623,7 @@ def test_after_closing_nobody_waits_for_capacity(run):
                 await our.link.ready()
             with pytest.raises(LinkClosedError):
                 await our.link.ready()
-            assert await our.link.submit(part()) == NotSent("not bound")
+            assert await our.link.submit(part()) == NotSent("not bound", ended=True)
 
     run(play())
 
