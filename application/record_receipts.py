@@ -268,11 +268,12 @@ def _may_own(state: Message, link: str) -> bool:
 
 
 def _unanswered_part(state: Message) -> int:
-    """The first part in doubt that has neither id nor report; 0 where there is none or nobody can tell.
+    """The only part in doubt that has neither id nor report; 0 where there is none, or more than one.
 
     After a resend the same part may be reported twice, so that only a single part is beyond question.
     """
     if state.status is not Status.IN_DOUBT or (state.doubted and state.accepted.parts > 1):
         return 0
     settled = {part for part, _ in state.reports} | {part.number for part in state.taken}
-    return next((part for part in range(1, state.accepted.parts + 1) if part not in settled), 0)
+    open_parts = [part for part in range(1, state.accepted.parts + 1) if part not in settled]
+    return open_parts[0] if len(open_parts) == 1 else 0
