@@ -62,10 +62,13 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dramatiq"):
+    for name in ("uvicorn", "uvicorn.error", "dramatiq"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    for name in ("uvicorn.access", "httpx", "httpcore"):
+        # They write whole addresses, and an address may carry anything.
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
