@@ -10,7 +10,14 @@ from api.answers import answer
 from api.auth import platform_of, requires
 from api.describing import operation
 from api.read_side import read_as_of
-from api.schemas import LedgerAnswer, LedgerPeriod, LedgerTotals, Posting, PostingsPage, money
+from api.report_schemas import (
+    LedgerAnswer,
+    LedgerPeriod,
+    LedgerTotals,
+    Posting,
+    PostingsPage,
+)
+from api.schemas import money
 from domain.aggregates.access import Key
 from domain.errors import BadInput
 from domain.events.access import Scope

@@ -8,7 +8,10 @@ from api import examples
 from api.answers import answer
 from api.auth import context_of, platform_of, requires
 from api.describing import operation
-from api.schemas import HistoryAnswer, HistoryMessage
+from api.report_schemas import (
+    HistoryAnswer,
+    HistoryMessage,
+)
 from application.look_up_history import Found, look_up
 from domain.aggregates.access import Key
 from domain.events.access import Scope

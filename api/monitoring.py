@@ -19,7 +19,7 @@ from api.auth import platform_of, requires
 from api.describing import operation
 from api.errors import CATALOGUE
 from api.read_side import head, read
-from api.schemas import (
+from api.report_schemas import (
     Health,
     LinkStanding,
     MonitoringAnswer,

@@ -11,7 +11,10 @@ from api.answers import answer
 from api.auth import platform_of, requires
 from api.describing import operation
 from api.read_side import read_as_of
-from api.schemas import StatisticsAnswer, StatisticsRow
+from api.report_schemas import (
+    StatisticsAnswer,
+    StatisticsRow,
+)
 from domain.aggregates.access import Key
 from domain.errors import BadInput
 from domain.events.access import Scope

@@ -1,0 +1,182 @@
+"""What the reading doors answer with: history, bill, counts, and the state of the platform."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api.schemas import Money, ReadModel
+from domain.aggregates.message import Status
+from domain.values import Carrier
+
+
+class HistoryMessage(Struct, kw_only=True):
+    """One message to the number that was asked for."""
+
+    id: UUID
+    accepted_at: datetime
+    status: Status
+    phone: Annotated[str, Meta(description="Masked unless the key has history:unmasked.")]
+    text: Annotated[str, Meta(description="Only the signature unless the key has history:unmasked.")]
+    signature: str
+    template: str
+    carrier: Carrier
+    segments: int
+    code: Annotated[str, Meta(description="The last status code a carrier gave, empty before.")]
+
+
+class HistoryAnswer(Struct, kw_only=True):
+    """The messages to a number, newest first. The look-up was recorded before this was answered."""
+
+    messages: list[HistoryMessage]
+    unmasked: bool
+    more: Annotated[bool, Meta(description="There are older ones beyond the limit.")]
+
+
+class LedgerTotals(Struct, kw_only=True):
+    """A quota ledger after its last posting: overage = max(0, net - allowance)."""
+
+    allowance: int
+    net: Annotated[int, Meta(description="Segments debited less those refunded.")]
+    included: int
+    overage: int
+    remaining: int
+    amount: Money
+    closed: bool
+
+
+class LedgerPeriod(Struct, kw_only=True):
+    """What the postings of a day or month add up to, at one price a segment."""
+
+    period: str
+    price: Money
+    debits: int
+    debited: Annotated[int, Meta(description="Segments.")]
+    refunds: int
+    refunded: Annotated[int, Meta(description="Segments.")]
+    included: Annotated[int, Meta(description="Segments debited less refunded, within the allowance.")]
+    overage: int
+    amount: Money
+
+
+class LedgerAnswer(Struct, kw_only=True):
+    """The ledger of a calendar year (Asia/Shanghai): totals from its last posting, months and days from the
+    read model."""
+
+    account: str
+    year: int
+    opened: bool
+    postings: int
+    chain: Annotated[str, Meta(description="Hash over all postings so far.")]
+    totals: LedgerTotals
+    months: list[LedgerPeriod]
+    days: list[LedgerPeriod]
+    as_of: ReadModel
+
+
+class Posting(Struct, kw_only=True):
+    """One posting, with the totals after it and the hash chain."""
+
+    posting: int
+    at: datetime
+    kind: Annotated[str, Meta(description="opened, debited, refunded or closed")]
+    after: LedgerTotals
+    chain: str
+    message: UUID | UnsetType = UNSET
+    takes_back: Annotated[int | UnsetType, Meta(description="The debit that a refund takes back.")] = UNSET
+    reason: str | UnsetType = UNSET
+    segments: int | UnsetType = UNSET
+    included: int | UnsetType = UNSET
+    overage: int | UnsetType = UNSET
+    price: Money | UnsetType = UNSET
+    amount: Money | UnsetType = UNSET
+    unused: int | UnsetType = UNSET
+
+
+class PostingsPage(Struct, kw_only=True):
+    """Postings in their order, straight from the ledger. `next_cursor` is empty at the end."""
+
+    account: str
+    year: int
+    postings: list[Posting]
+    next_cursor: str
+
+
+class StatisticsRow(Struct, kw_only=True):
+    """Messages accepted in a group: total = delivered + failed + not_yet_reported."""
+
+    total: int
+    delivered: int
+    failed: int
+    not_yet_reported: int
+    segments: int
+    day: date | UnsetType = UNSET
+    carrier: str | UnsetType = UNSET
+    template: str | UnsetType = UNSET
+
+
+class StatisticsAnswer(Struct, kw_only=True):
+    """Counts by day of acceptance (Asia/Shanghai), carrier and template."""
+
+    rows: list[StatisticsRow]
+    total: StatisticsRow
+    as_of: ReadModel
+
+
+class LinkStanding(Struct, kw_only=True):
+    """A link to a carrier as the log knows it, and the jobs in its queues."""
+
+    name: str
+    protocol: str
+    carriers: list[str]
+    enabled: bool
+    connected: bool
+    since: Annotated[datetime | None, Meta(description="When it was last connected or lost.")]
+    reason: Annotated[str, Meta(description="Why it was lost.")]
+    submitted: int
+    refused: int
+    in_doubt: int
+    receipts: int
+    queued: Annotated[
+        dict[str, int] | None, Meta(description="Jobs by lane; null where the broker does not answer.")
+    ]
+
+
+class ProjectionLag(Struct, kw_only=True):
+    """How far a read model is behind the log, in events."""
+
+    name: str
+    position: int
+    lag: int
+
+
+class MonitoringAnswer(Struct, kw_only=True):
+    """The state of carriage and read models."""
+
+    links: list[LinkStanding]
+    projections: list[ProjectionLag]
+    head: int
+    waiting_for_log: Annotated[int, Meta(description="Entries waiting for the log in this process.")]
+
+
+class Health(Struct, kw_only=True):
+    """Whether a process can work, and if not, why."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class ProblemKind(Struct, kw_only=True):
+    """A row of the catalogue of problems."""
+
+    code: str
+    status: int
+    title: str
+    advice: str
+
+
+class ProblemCatalogue(Struct, kw_only=True):
+    """All problems the API answers with."""
+
+    problems: list[ProblemKind]
