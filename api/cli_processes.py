@@ -1,11 +1,14 @@
 """The processes of the platform as commands: all of one machine by `up`, or each by its own name."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli_faults import explain
 from api.cli_session import read_settings, said
 
 if TYPE_CHECKING:
@@ -15,21 +18,28 @@ if TYPE_CHECKING:
 SIMULATOR_PORT = 2775
 
 
-def _settings(process: str) -> "Settings":
-    """The settings of a process, its log set up with its name in every line."""
+@contextmanager
+def _process(name: str) -> "Iterator[Settings]":
+    """The settings of a process, whose log has its name in every line; a fault of ours ends it in that log."""
     from infrastructure import log_lines
 
     settings = read_settings()
     usual = logging.getLogRecordFactory()
 
-    def named(*args: object, **kwargs: object) -> logging.LogRecord:
-        record: logging.LogRecord = usual(*args, **kwargs)
-        record.part = process
+    def named(*args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401
+        record = usual(*args, **kwargs)
+        record.process_name = name
         return record
 
     logging.setLogRecordFactory(named)
     log_lines.configure(settings.log_level)
-    return settings
+    try:
+        yield settings
+    except Exception as error:
+        if explain(error) is not None:
+            raise
+        logging.getLogger(__name__).critical("the process ends by a fault", exc_info=True)
+        raise SystemExit(1) from None
 
 
 def api(
@@ -41,8 +51,8 @@ def api(
     """
     from api.server import serve
 
-    settings = _settings("api")
-    serve(settings if port is None else settings.model_copy(update={"http_port": port}))
+    with _process("api") as settings:
+        serve(settings if port is None else settings.model_copy(update={"http_port": port}))
 
 
 def worker() -> None:
@@ -52,7 +62,8 @@ def worker() -> None:
     """
     from infrastructure.processes import run_worker
 
-    run_worker(_settings("worker"))
+    with _process("worker") as settings:
+        run_worker(settings)
 
 
 def dispatcher() -> None:
@@ -62,7 +73,8 @@ def dispatcher() -> None:
     """
     from infrastructure.processes import run_dispatcher
 
-    run_dispatcher(_settings("dispatcher"))
+    with _process("dispatcher") as settings:
+        run_dispatcher(settings)
 
 
 def projector() -> None:
@@ -72,7 +84,8 @@ def projector() -> None:
     """
     from infrastructure.processes import run_projector
 
-    run_projector(_settings("projector"))
+    with _process("projector") as settings:
+        run_projector(settings)
 
 
 def scheduler() -> None:
@@ -82,7 +95,8 @@ def scheduler() -> None:
     """
     from infrastructure.processes import run_scheduler
 
-    run_scheduler(_settings("scheduler"))
+    with _process("scheduler") as settings:
+        run_scheduler(settings)
 
 
 def migrate() -> None:

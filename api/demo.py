@@ -215,12 +215,13 @@ def _keep(demo: Demo, sample: demo_sample.Sample) -> None:
 @contextmanager
 def _place(given: Settings) -> Iterator[tuple[Settings, Path | None]]:
     """Settings of an empty place, and where logs go; None is beside the data of the embedded servers."""
-    _require_empty(given)
     port = stack.free_port(wanted=given.http_port)
     if given.database_url and given.redis_url:
-        with tempfile.TemporaryDirectory(prefix="smsledger-demo-") as folder:
+        with tempfile.TemporaryDirectory(prefix="smsledger-demo-") as folder, _borrowed(given):
             yield _settings(given, Path(folder), port), Path(folder) / "logs"
         return
+    if given.database_url or given.redis_url:
+        raise StackError("give the demo both SMSLEDGER_DATABASE_URL and SMSLEDGER_REDIS_URL, or none")
     folder_beside = data_dir(given).resolve()
     own = folder_beside.with_name(f"{folder_beside.name}-demo")
     embedded.wipe(own)
@@ -233,28 +234,26 @@ def _settings(given: Settings, folder: Path, port: int) -> Settings:
     return given.model_copy(update={**own, "api_processes": 1})
 
 
-def _require_empty(given: Settings) -> None:
-    """The demonstration writes a customer of its own, so given servers must hold nothing yet."""
-    if given.database_url:
-        with psycopg.connect(given.database_url) as connection:
-            found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (given.db_schema,))
-            if found.fetchone() is not None and _has_events(connection, given.db_schema):
-                raise StackError(
-                    "the database of SMSLEDGER_DATABASE_URL is in use: give the demo an empty one, or none"
-                )
-    if given.redis_url:
+@contextmanager
+def _borrowed(given: Settings) -> Iterator[None]:
+    """Given servers, taken only when they are empty and left so: the keys of what is in them are gone then."""
+    schemas = [f"{given.db_schema}{ending}" for ending in ("", "_read", "_rebuild", "_verify")]
+    with psycopg.connect(given.database_url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = ANY(%s)", (schemas,))
+        if found.fetchone() is not None:
+            raise StackError(
+                "the database of SMSLEDGER_DATABASE_URL is in use: give the demo an empty one, or none"
+            )
+    with redis.Redis.from_url(given.redis_url) as client:
+        if client.dbsize():
+            raise StackError(
+                "the Redis of SMSLEDGER_REDIS_URL holds keys: give the demo an empty one, or none"
+            )
+    try:
+        yield
+    finally:
+        with psycopg.connect(given.database_url, autocommit=True) as connection:
+            for schema in schemas:
+                connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
         with redis.Redis.from_url(given.redis_url) as client:
-            if client.dbsize():
-                raise StackError(
-                    "the Redis of SMSLEDGER_REDIS_URL holds keys: give the demo an empty one, or none"
-                )
-
-
-def _has_events(connection: psycopg.Connection[tuple[object, ...]], schema: str) -> bool:
-    """Whether any table of the schema that a migration made has a row."""
-    tables_of = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
-    names = [str(name) for (name,) in tables_of if "event" in str(name)]
-    return any(
-        connection.execute(SQL("SELECT 1 FROM {} LIMIT 1").format(Identifier(schema, name))).fetchone()
-        for name in names
-    )
+            client.flushdb()

@@ -75,7 +75,7 @@ def started(
     find `variables` in their environment.
     Raises StackError, NotReady, EmbeddedServersError or what the database says.
     """
-    _require_free(settings.http_host, settings.http_port, "SMSLEDGER_HTTP_PORT")
+    settings = _with_port(settings)
     with ExitStack() as opened:
         servers = None
         if not (settings.database_url and settings.redis_url):
@@ -157,10 +157,10 @@ def free_port(*, wanted: int, host: str = "127.0.0.1") -> int:
 def interruptible() -> Iterator["Interrupts"]:
     """SIGINT, SIGTERM and SIGHUP end the block by KeyboardInterrupt, once; what comes later only hurries."""
     interrupts = Interrupts()
-    before = {
-        number: signal.signal(number, interrupts.handle)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupts.handle) for number in numbers}
     try:
         yield interrupts
     finally:
@@ -194,6 +194,9 @@ def run_until_stopped(settings: Settings, *, simulator: SimulatorPlan | None, sa
         try:
             with started(settings, simulator=simulator, say=say) as stack:
                 interrupts.hurry = stack.supervisor.hurry
+                if simulator is not None:
+                    accounts = ", ".join(f"{name} with {word}" for name, word in simulator.accounts.items())
+                    say(f"simulated carrier (SMPP): 127.0.0.1:{simulator.port}, account {accounts}")
                 say(f"ready: {stack.http_url} (docs at {stack.http_url}/docs); Ctrl-C ends everything")
                 stack.wait(threading.Event())
         except KeyboardInterrupt:
@@ -223,10 +226,15 @@ def _announce(stack: Stack) -> Path:
     )
 
 
-def _require_free(host: str, port: int, setting: str) -> None:
-    """Several API processes share a port, so the system would not refuse somebody else's."""
-    if _listens(_reachable(host), port):
-        raise StackError(f"port {port} of {host} is in use: set {setting} to another one")
+def _with_port(settings: Settings) -> Settings:
+    """A port that is free: several API processes share one, so the system would not refuse somebody else's."""
+    if not settings.http_port:
+        return settings.model_copy(update={"http_port": free_port(wanted=0, host=settings.http_host)})
+    if _listens(_reachable(settings.http_host), settings.http_port):
+        raise StackError(
+            f"port {settings.http_port} of {settings.http_host} is in use: set SMSLEDGER_HTTP_PORT to another"
+        )
+    return settings
 
 
 def _reachable(host: str) -> str:

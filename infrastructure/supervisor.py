@@ -99,16 +99,22 @@ class Supervisor:
     def wait_ready(self, seconds: float, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Wait until every child is ready. Raises NotReady; what `meanwhile` raises passes through."""
         deadline = time.monotonic() + seconds
-        waiting = list(self._children)
-        while waiting:
+        ready: set[str] = set()
+        while waiting := [child for child in self._children if not self._is_ready(child, ready)]:
             meanwhile()
-            waiting = [child for child in waiting if not (self._runs(child) and child.spec.ready())]
             late = next((child for child in waiting if child.failures >= PATIENCE), None)
-            if waiting and (late or time.monotonic() > deadline or not self._thread.is_alive()):
+            if late or time.monotonic() > deadline or not self._thread.is_alive():
                 name = (late or waiting[0]).spec.name
                 raise NotReady(f"{name} did not become ready{self._last_words(name)}")
-            if waiting:
-                time.sleep(_TICK_SECONDS / 2)
+            time.sleep(_TICK_SECONDS / 2)
+
+    def _is_ready(self, child: _Child, known: set[str]) -> bool:
+        """Whether it runs, and has said once that it is ready; who dies meanwhile is waited for again."""
+        if not self._runs(child):
+            return False
+        if child.spec.name not in known and child.spec.ready():
+            known.add(child.spec.name)
+        return child.spec.name in known
 
     def pids(self) -> dict[str, int]:
         """Process ids of the children that run now, by name."""

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
+import redis
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 120.0
@@ -224,3 +226,41 @@ def test_a_second_demonstration_on_the_same_folder_is_refused_in_words(place: Pa
     assert second.returncode == 1
     assert "is in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def given(place: Path, database_url: str, redis_url: str) -> dict[str, str]:
+    """An environment that names servers."""
+    named = {"SMSLEDGER_DATABASE_URL": database_url, "SMSLEDGER_REDIS_URL": redis_url}
+    return {**environment(place), **named}
+
+
+def on_given_servers(variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A short demonstration, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli", "demo", "--messages", "20"],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_given_servers_are_left_as_empty_as_they_were(place: Path, empty_database_url: str, redis_url: str):
+    done = on_given_servers(given(place, empty_database_url, redis_url))
+    assert done.returncode == 0, done.stderr
+    assert "everything agrees" in done.stdout
+    with psycopg.connect(empty_database_url) as connection:
+        left = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'smsledger%'")
+        assert left.fetchall() == []
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0
+    assert not Path(f"{place}-demo").exists()
+
+
+def test_given_servers_that_hold_something_are_refused_in_words(
+    place: Path, database_url: str, redis_url: str
+):
+    done = on_given_servers(given(place, database_url, redis_url))
+    assert done.returncode == 1
+    assert "the database of SMSLEDGER_DATABASE_URL is in use" in done.stderr

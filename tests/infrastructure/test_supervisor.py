@@ -95,6 +95,7 @@ def asked_to_end(process: psutil.Process) -> bool:
 def test_stopping_ends_the_children_one_by_one_the_last_first(supervisor: Supervisor):
     first, second = (psutil.Process(pid) for pid in supervisor.pids().values())
     second.suspend()
+    until(lambda: second.status() == psutil.STATUS_STOPPED, "the last child is not suspended")
     stopping = threading.Thread(target=supervisor.stop)
     stopping.start()
     until(lambda: asked_to_end(second), "the last child is not asked to end")
@@ -108,8 +109,9 @@ def test_stopping_ends_the_children_one_by_one_the_last_first(supervisor: Superv
 
 def test_hurrying_kills_a_child_that_does_not_listen(supervisor: Supervisor):
     pids = supervisor.pids()
-    for pid in pids.values():
-        os.kill(pid, signal.SIGSTOP)
+    for child in map(psutil.Process, pids.values()):
+        child.suspend()
+        until(lambda child=child: child.status() == psutil.STATUS_STOPPED, "a child is not suspended")
     supervisor.hurry()
     supervisor.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
