@@ -9,9 +9,9 @@ run is one caller who sends the same messages one by one.
 import argparse
 from functools import partial
 
-from bench.load import Answers, Load, apply, bulk_body, single_body
-from bench.report import show, spread_ms
-from bench.stage import ACCOUNT, everything, usage, warm
+from bench.support.load import Answers, Load, apply, bulk_body, single_body
+from bench.support.report import show, spread_ms
+from bench.support.stage import ACCOUNT, everything, usage, warm
 
 _SIZE = 1_000
 _PREPARED = 60

@@ -14,9 +14,9 @@ import time
 
 import httpx
 
-from bench.load import Answers, Load, apply, single_body
-from bench.report import show, spread_ms
-from bench.stage import ACCOUNT, everything, usage, warm
+from bench.support.load import Answers, Load, apply, single_body
+from bench.support.report import show, spread_ms
+from bench.support.stage import ACCOUNT, everything, usage, warm
 from tests.support.stand import ROOT, until
 
 _BARE = """

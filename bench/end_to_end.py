@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import smpplib.client
 import smpplib.consts
 
-from bench.load import Load, apply, bulk_body
-from bench.report import Usage, percentile, show
-from bench.stage import ACCOUNT, everything, usage, warm
+from bench.support.load import Load, apply, bulk_body
+from bench.support.report import Usage, percentile, show
+from bench.support.stage import ACCOUNT, everything, usage, warm
 from tests.support.stand import SECRET, Stand, until
 
 _SIZE = 1_000

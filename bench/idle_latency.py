@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.report import show, spread_ms
-from bench.stage import ACCOUNT, everything, usage, warm
+from bench.support.report import show, spread_ms
+from bench.support.stage import ACCOUNT, everything, usage, warm
 from tests.support.stand import Stand, until
 
 

@@ -46,7 +46,6 @@ class Settings(BaseSettings):
     marketing_validity_seconds: int = Field(172_800, ge=10, description="how long marketing may wait")
     report_after_hours: int = Field(72, ge=1, description="hours without receipt before the policy decides")
 
-    metrics_host: str = Field("127.0.0.1", description="where the other processes expose metrics")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="what is logged")
 
     url: str = Field("", description="where the commands of a client reach the API; else what runs here")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import cast
 
 from infrastructure.carriers.dialect import Delivery
+from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.session import Closed, Event, Phase, Session
 from infrastructure.carriers.traffic import Part
 
@@ -101,7 +102,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # With Nagle's algorithm a single message in flight waits for a delayed acknowledgement: 40 ms.
         self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._session.start(self._now())
+        try:
+            self._session.start(self._now())
+        except ProtocolError as error:
+            self.give_up(f"cannot bind: {error}")
+            return
         self._flush()
         self._tick_later()
 

@@ -125,6 +125,20 @@ def test_wrong_credentials_are_told_and_not_tried_again_soon(run, system_id, cod
     run(play())
 
 
+def test_a_password_that_fits_no_bind_loses_the_connection_and_says_so(run):
+    async def play() -> None:
+        async with (
+            await serve(carrier()) as simulator,
+            desk(simulator.port, password="far-too-long") as our,
+        ):
+            await until(lambda: LinkPhase.LOST in our.phases)
+            lost = our.states[our.phases.index(LinkPhase.LOST)]
+            assert lost.reason.startswith("cannot bind")
+            assert "far-too-long" not in lost.reason
+
+    run(play())
+
+
 def test_nothing_is_sent_while_the_link_is_not_bound(run):
     async def play() -> None:
         our = Desk(settings(1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.report import Usage
+from bench.support.report import Usage
 from domain.events.contract import Terms
 from domain.values import Carrier
 from infrastructure.simulator.script import Script
