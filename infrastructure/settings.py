@@ -21,8 +21,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SMSLEDGER_", extra="forbid", frozen=True)
 
-    database_url: str = Field("", description="PostgreSQL 15 to 18; empty starts the embedded server")
-    redis_url: str = Field("", description="Redis 6.2+ or Valkey; empty starts the embedded server")
+    database_url: str = Field(
+        "", repr=False, description="PostgreSQL 15 to 18; empty starts the embedded server"
+    )
+    redis_url: str = Field(
+        "", repr=False, description="Redis 6.2+ or Valkey; empty starts the embedded server"
+    )
     data_dir: Path | None = Field(None, description="data of the embedded servers and the key store")
     keys_dir: Path | None = Field(None, description="key store; default: `keys` in the data folder")
     db_schema: str = Field("smsledger", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="schema of the log")

@@ -64,6 +64,7 @@ class Worker:
         self._redis_url = redis_url
         self._leases = Leases(platform.settings.database_url)
         self._running: dict[str, _Running] = {}
+        self._unusable: dict[str, Configured] = {}
         self._settling = Settling()
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=self._settling, now=platform.now
@@ -99,8 +100,20 @@ class Worker:
             if name not in wanted or wanted[name].configured != self._running[name].configured:
                 await self._end(name)
         for name, link in wanted.items():
-            if name not in self._running and await asyncio.to_thread(self._leases.acquire, f"link:{name}"):
-                self._start(link, await take_over(self._platform))
+            known_unusable = self._unusable.get(name) == link.configured
+            if name in self._running or known_unusable:
+                continue
+            if await asyncio.to_thread(self._leases.acquire, f"link:{name}"):
+                self._start_if_usable(link, await take_over(self._platform))
+
+    def _start_if_usable(self, link: Link, takeover: Takeover) -> None:
+        """One link whose secret cannot be opened here must not keep the others from working."""
+        try:
+            self._start(link, takeover)
+        except ValueError as error:
+            self._unusable[link.name] = link.configured
+            self._leases.release(f"link:{link.name}")
+            _log.error("link %s cannot be used until it is configured again: %s", link.name, error)
 
     def _start(self, link: Link, takeover: Takeover) -> None:
         configured = link.configured
