@@ -22,8 +22,8 @@ from domain.recorded import Context, Recorded
 from domain.values import Lane
 
 MAX_TRIES = 20
-_PART_TRIES = 5
-_PAUSE_SECONDS = 0.25
+_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
+"""Between the tries of a part that the carrier certainly does not have."""
 _UCS2 = 8
 _SENDERS_REMEMBERED = 100_000
 
@@ -219,16 +219,15 @@ class MessageSubmitter:
 
     async def _send(self, started: _Started, number: int) -> Answer:
         """One part; what the carrier certainly does not have is tried again for a while."""
-        pause = _PAUSE_SECONDS
-        for _ in range(_PART_TRIES):
-            answer = await self._carriage.submit(started.parts[number - 1], (started.id, number))
-            if isinstance(answer, Taken):
-                self._settling.begin(answer.carrier_id)
-                return answer
+        part, key = started.parts[number - 1], (started.id, number)
+        answer = await self._carriage.submit(part, key)
+        for pause in _PAUSES_SECONDS:
             if not _worth_another_try(answer):
-                return answer
+                break
             await self._sleep(pause)
-            pause *= 2
+            answer = await self._carriage.submit(part, key)
+        if isinstance(answer, Taken):
+            self._settling.begin(answer.carrier_id)
         return answer
 
     async def _record(self, started: _Started, answers: Sequence[Answer]) -> None:
