@@ -28,6 +28,10 @@ _UCS2 = 8
 _SENDERS_REMEMBERED = 100_000
 
 
+_Plain = tuple[str, str]
+"""Phone number and whole text."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A message that waits for a carrier, as it was read; None where its sealed data is destroyed."""
@@ -140,20 +144,36 @@ class MessageSubmitter:
         """Start, send and record these; every reserved place is given back, whatever happens."""
         places = _Places(self._carriage, {one.id for one in chosen})
         try:
-            started = await self._start(chosen)
+            opened, altered = self._open_each(chosen)
+            started = await self._start(opened)
             for id_ in {one.id for one in chosen} - {one.id for one in started}:
                 places.give_back(id_)
             await _all([asyncio.create_task(self._carry(one, places)) for one in started])
         finally:
             places.give_back_all()
+        if altered:
+            raise altered[0]
 
-    async def _start(self, chosen: Sequence[_Waiting]) -> list[_Started]:
-        """Record the start of each; what expired, moved meanwhile or cannot be opened is not started."""
+    def _open_each(
+        self, chosen: Sequence[_Waiting]
+    ) -> tuple[list[tuple[_Waiting, _Plain | None]], list[ValueError]]:
+        """Number and text of each. Where somebody altered the sealed octets the message is not sent: it
+        waits until it expires, and its neighbours do not wait for it."""
+        opened: list[tuple[_Waiting, _Plain | None]] = []
+        altered: list[ValueError] = []
+        for one in chosen:
+            try:
+                opened.append((one, self._open(one)))
+            except ValueError as error:
+                altered.append(error)
+        return opened, altered
+
+    async def _start(self, opened: Sequence[tuple[_Waiting, _Plain | None]]) -> list[_Started]:
+        """Record the start of each; what expired, moved meanwhile or is destroyed is not started."""
         now = self._now()
         context = replace(self._context, correlation=f"{self._run}.{next(self._starts)}" if self._run else "")
-        opened = [self._open(one) for one in chosen]
         entries = []
-        for one, plain in zip(chosen, opened, strict=True):
+        for one, plain in opened:
             if plain is None:
                 # The keys of its day are destroyed: nobody can send it any more, so its validity is over.
                 events = one.state.expire(now=one.state.accepted.expires_at)
@@ -170,7 +190,7 @@ class MessageSubmitter:
         if self._run:
             firsts |= await self._own([o.stream for o in outcomes if isinstance(o, Conflict)], context)
         started: list[_Started] = []
-        for one, plain in zip(chosen, opened, strict=True):
+        for one, plain in opened:
             recorded = firsts.get(one.id)
             if recorded and plain and isinstance(recorded.event, SubmissionStarted):
                 after = message.evolve(one.state, recorded.event, recorded.at)
@@ -182,7 +202,7 @@ class MessageSubmitter:
         histories = await self._store.load(ids) if ids else {}
         return {id_: history[-1] for id_, history in histories.items() if history[-1].context == context}
 
-    def _open(self, one: _Waiting) -> tuple[str, str] | None:
+    def _open(self, one: _Waiting) -> _Plain | None:
         if one.ciphertext is None:
             return None
         accepted = one.state.accepted

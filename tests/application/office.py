@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -53,9 +54,14 @@ class InterruptedStore(MemoryStore):
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
     commits: int = 0
+    answers_once_lost: bool = False
+    """The next commit is done, and then tried again as if it were not: it meets its own events."""
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         self.commits += 1
+        if self.answers_once_lost:
+            self.answers_once_lost = False
+            await super().commit(entries)
         work, self.meanwhile = self.meanwhile, None
         if work is not None:
             await work()
@@ -72,6 +78,8 @@ class ScriptedCarriage:
 
     script: Script | None = None
     window: int = 8
+    ends_after: int | None = None
+    """Places after which the link takes nothing more."""
     used: int = 0
     sent: list[tuple[PartKey, Part]] = field(default_factory=list)
     given_back: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,11 +88,14 @@ class ScriptedCarriage:
     def name(self) -> str:
         return LINK
 
-    async def reserve(self, lane: Lane, wanted: int) -> int:
+    async def reserve(self, lane: Lane, wanted: int) -> int:  # noqa: ARG002
         while self.used >= self.window:
             self.given_back.clear()
             await self.given_back.wait()
         given = min(wanted, self.window - self.used)
+        if self.ends_after is not None:
+            given = min(given, self.ends_after)
+            self.ends_after -= given
         self.used += given
         return given
 
@@ -114,6 +125,7 @@ class Office:
     pauses: list[float] = field(default_factory=list)
     vault: PlainVault = field(default_factory=PlainVault)
     settling: Settling = field(default_factory=Settling)
+    runs: "itertools.count[int]" = field(default_factory=itertools.count)
     store: InterruptedStore = field(init=False)
     directory: Directory = field(init=False)
 
@@ -140,7 +152,7 @@ class Office:
         await configure_link(self.store, configured=configured(), context=BY)
         return self
 
-    async def send(self, *drafts: tuple[str, Draft], **options: Any) -> list[Answer]:
+    async def send(self, *drafts: tuple[str, Draft], **options: Any) -> list[Answer]:  # noqa: ANN401
         """One call; one answer a draft."""
         sender = MessageSender(
             store=self.store,
@@ -170,6 +182,7 @@ class Office:
             settling=self.settling,
             now=lambda: self.now,
             sleep=self._sleep,
+            run=f"run-{next(self.runs)}",
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -214,7 +227,7 @@ class Office:
         self.now += timedelta(**time)
 
 
-def draft(text: str | None = "您好", *, phone: str = PHONE, **others: Any) -> Draft:
+def draft(text: str | None = "您好", *, phone: str = PHONE, **others: Any) -> Draft:  # noqa: ANN401
     """A draft under the sample signature."""
     return Draft(phone=phone, signature=SIGNATURE, text=text, **others)
 

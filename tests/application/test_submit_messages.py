@@ -1,0 +1,363 @@
+"""A submission is durable before its first octet, and whatever happens a carrier gets nothing twice by itself."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from application.carriage import InDoubt, NotSent, Part, PartKey, Refused, Taken
+from application.manage_contracts import suspend
+from application.settle_messages import cancel, doubt_abandoned, resolve_doubt
+from domain.aggregates.message import Status
+from domain.events.contract import Terms
+from domain.events.ledger import Refunded
+from domain.values import ChargeOn, Lane
+from tests.application.office import ACCOUNT, BY, OTHER_PHONE, Office, Script, story
+
+LONG = "字" * 80
+BY_RECEIPT = Terms(allowance_segments=100, charge_on=ChargeOn.DELIVERED)
+
+
+def answering(answer: Taken | Refused | InDoubt | NotSent) -> Script:
+    """A carrier with one answer for everything."""
+    return lambda _part, _key: answer
+
+
+def parts_sent(office: Office, id_: UUID) -> list[int]:
+    return [key[1] for key, _ in office.carriage.sent if key[0] == id_]
+
+
+@story
+async def test_a_taken_message_is_submitted_and_the_carrier_s_id_is_known():
+    office = await Office().open()
+    id_ = await office.accept()
+    await office.submit(id_)
+    assert office.topics(id_) == ["accepted", "submission_started", "submitted"]
+    assert [(row.carrier_id, row.message, row.part) for row in office.store.disk.parts] == [("C1", id_, 1)]
+
+
+@story
+async def test_the_start_is_durable_before_the_first_octet():
+    office = await Office().open()
+    id_ = await office.accept()
+    seen: list[list[str]] = []
+
+    def look(part: Part, key: PartKey) -> Taken:
+        seen.append(office.topics(key[0]))
+        return Taken("C1")
+
+    office.carriage.script = look
+    await office.submit(id_)
+    assert seen == [["accepted", "submission_started"]]
+
+
+@story
+async def test_the_text_goes_out_in_ucs2_under_its_signature_to_the_number_in_digits():
+    office = await Office().open()
+    await office.submit(await office.accept(text="您好😀"))
+    ((_, part),) = office.carriage.sent
+    assert part.destination == "8613800138000"
+    assert part.payload.decode("utf-16-be") == "【示例科技】您好😀"
+    assert (part.data_coding, part.udh) == (8, False)
+
+
+@story
+async def test_a_long_text_goes_out_in_parts_that_share_a_reference():
+    office = await Office().open()
+    await office.submit(await office.accept(text=LONG))
+    payloads = {key[1]: part.payload for key, part in office.carriage.sent}
+    headers = {number: payload[:6] for number, payload in payloads.items()}
+    assert [header[:3] + header[4:] for header in headers.values()] == [
+        b"\x05\x00\x03\x02\x01",
+        b"\x05\x00\x03\x02\x02",
+    ]
+    assert headers[1][3] == headers[2][3]
+    assert "".join(payload[6:].decode("utf-16-be") for payload in payloads.values()) == "【示例科技】" + LONG
+
+
+@story
+async def test_two_long_texts_to_one_phone_have_references_of_their_own():
+    office = await Office().open()
+    ids = [await office.accept(key, LONG) for key in ("k1", "k2")]
+    submitter = office.submitter()
+    for id_ in ids:
+        await submitter([id_], Lane.BATCH)
+    assert len({part.payload[3] for _, part in office.carriage.sent}) == 2
+
+
+@story
+async def test_what_was_sent_before_is_not_sent_again():
+    office = await Office().open()
+    id_ = await office.accept()
+    await office.submit(id_)
+    await office.submit(id_, id_)
+    assert parts_sent(office, id_) == [1]
+
+
+@story
+async def test_the_same_message_twice_in_a_job_is_sent_once():
+    office = await Office().open()
+    id_ = await office.accept()
+    await office.submit(id_, id_)
+    assert parts_sent(office, id_) == [1]
+
+
+@story
+async def test_two_workers_with_the_same_job_send_it_once():
+    office = await Office().open()
+    ids = [await office.accept(f"k{number}") for number in range(5)]
+    await asyncio.gather(office.submit(*ids), office.submit(*ids))
+    assert sorted(key[0] for key, _ in office.carriage.sent) == sorted(ids)
+
+
+@story
+async def test_a_message_that_is_cancelled_while_its_job_waits_is_not_sent():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    async def meanwhile() -> None:
+        await cancel(office.store, [id_], reason="by mistake", context=BY)
+
+    office.store.meanwhile = meanwhile
+    await office.submit(id_)
+    assert office.carriage.sent == []
+    assert office.message(id_).status is Status.CANCELLED
+    assert office.carriage.used == 0
+
+
+@story
+async def test_a_message_past_its_validity_is_not_sent_and_is_refunded():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.pass_time(days=1)
+    await office.submit(id_)
+    assert office.carriage.sent == []
+    assert office.topics(id_) == ["accepted", "expired"]
+    assert isinstance(office.postings()[-1], Refunded)
+    assert office.carriage.used == 0
+
+
+@story
+async def test_a_message_whose_day_is_destroyed_cannot_be_sent_and_is_refunded():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.vault.destroy(office.now.date())
+    await office.submit(id_)
+    assert office.topics(id_) == ["accepted", "expired"]
+    assert office.totals().net == 0
+
+
+@story
+async def test_a_suspended_contract_does_not_hold_back_what_was_accepted():
+    office = await Office().open()
+    id_ = await office.accept()
+    await suspend(office.store, account=ACCOUNT, reason="unpaid", context=BY)
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+
+
+@story
+async def test_a_refusal_for_good_fails_and_refunds_at_once():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.carriage.script = answering(Refused("0x0000000B"))
+    await office.submit(id_)
+    assert office.topics(id_) == ["accepted", "submission_started", "submission_refused", "failed"]
+    assert office.totals().net == 0
+    assert parts_sent(office, id_) == [1]
+
+
+@story
+async def test_a_throttled_part_is_tried_again_with_growing_pauses_and_then_waits_in_the_queue():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.carriage.script = answering(Refused("0x00000058", retryable=True, throttled=True))
+    await office.submit(id_)
+    assert office.pauses == [0.25, 0.5, 1.0, 2.0]
+    assert parts_sent(office, id_) == [1] * 5
+    assert office.message(id_).status is Status.ACCEPTED
+    assert office.totals().net == 1
+
+
+@story
+async def test_a_part_of_which_no_octet_left_is_tried_again_until_the_link_is_back():
+    office = await Office().open()
+    id_ = await office.accept()
+    answers = iter((NotSent("not bound"), NotSent("not bound"), Taken("C1")))
+    office.carriage.script = lambda _part, _key: next(answers)
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+
+
+@story
+async def test_a_part_that_may_have_arrived_is_never_tried_again():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.carriage.script = answering(InDoubt("connection lost"))
+    await office.submit(id_)
+    await office.submit(id_)
+    assert parts_sent(office, id_) == [1]
+    assert office.message(id_).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_doubt_about_one_part_is_a_doubt_about_the_message_and_the_taken_ids_are_kept():
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+    office.carriage.script = lambda _part, key: Taken("C1") if key[1] == 1 else InDoubt("no answer")
+    await office.submit(id_)
+    state = office.message(id_)
+    assert state.status is Status.IN_DOUBT
+    assert [part.carrier_id for part in state.taken] == ["C1"]
+    assert [row.carrier_id for row in office.store.disk.parts] == ["C1"]
+
+
+@pytest.mark.parametrize(("terms", "owed"), [(Terms(allowance_segments=100), 2), (BY_RECEIPT, 0)])
+@story
+async def test_a_message_that_was_taken_in_part_is_refunded_only_where_delivery_is_charged(terms, owed):
+    office = await Office(terms=terms).open()
+    id_ = await office.accept(text=LONG)
+    office.carriage.script = lambda _part, key: Taken("C1") if key[1] == 1 else Refused("0x0000000B")
+    await office.submit(id_)
+    assert office.message(id_).status is Status.FAILED
+    assert office.totals().net == owed
+
+
+@story
+async def test_a_message_of_which_some_parts_never_left_is_in_doubt_not_sent_again():
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+    office.carriage.script = lambda _part, key: Taken("C1") if key[1] == 1 else NotSent("not bound")
+    await office.submit(id_)
+    assert office.message(id_).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_message_a_person_wants_sent_again_is_sent_again():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.carriage.script = answering(InDoubt("no answer"))
+    await office.submit(id_)
+    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
+    office.carriage.script = None
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+    assert parts_sent(office, id_) == [1, 1]
+
+
+@story
+async def test_an_answer_that_comes_after_the_sweep_gave_up_waiting_still_counts():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    async def slow(part: Part, key: PartKey) -> Taken:
+        await doubt_abandoned(office.store, [id_], context=BY)
+        return Taken("C1")
+
+    office.carriage.script = slow
+    await office.submit(id_)
+    assert office.topics(id_)[-2:] == ["submission_in_doubt", "submitted"]
+
+
+@story
+async def test_a_receipt_that_comes_before_the_record_of_its_answer_is_not_overwritten():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    async def doubtful_then_delivered() -> None:
+        await doubt_abandoned(office.store, [id_], context=BY)
+        await office.recorder.match_doubtful()
+
+    await office.report(("C1", "DELIVRD"))
+
+    def take(part: Part, key: PartKey) -> Taken:
+        office.store.meanwhile = doubtful_then_delivered
+        return Taken("C1")
+
+    office.carriage.script = take
+    await office.submit(id_)
+    assert office.message(id_).status is Status.DELIVERED
+
+
+# Neighbours.
+
+
+@story
+async def test_a_message_that_fails_unexpectedly_harms_none_of_its_neighbours():
+    office = await Office().open()
+    good = [await office.accept(f"good-{number}") for number in range(3)]
+    bad = await office.accept("bad", phone=OTHER_PHONE)
+
+    async def answer(part: Part, key: PartKey) -> Taken | RuntimeError:
+        if key[0] == bad:
+            return RuntimeError("broken")
+        await asyncio.sleep(1)
+        return Taken(f"C-{key[0]}")
+
+    office.carriage.script = answer
+    with pytest.raises(RuntimeError, match="broken"):
+        await office.submit(good[0], bad, *good[1:])
+    assert {office.message(id_).status for id_ in good} == {Status.SUBMITTED}
+    assert office.carriage.used == 0
+
+
+@story
+async def test_a_neighbour_that_waits_for_its_place_is_sent_though_another_failed():
+    office = await Office().open()
+    office.carriage.window = 1
+    bad, good = await office.accept("bad"), await office.accept("good", phone=OTHER_PHONE)
+
+    async def answer(part: Part, key: PartKey) -> Taken | RuntimeError:
+        await asyncio.sleep(1)
+        return RuntimeError("broken") if key[0] == bad else Taken("C1")
+
+    office.carriage.script = answer
+    with pytest.raises(RuntimeError, match="broken"):
+        await office.submit(bad, good)
+    assert office.message(good).status is Status.SUBMITTED
+    assert office.carriage.used == 0
+
+
+@story
+async def test_a_link_that_takes_nothing_more_leaves_the_rest_of_the_job_waiting():
+    office = await Office().open()
+    office.carriage.ends_after = 2
+    ids = [await office.accept(f"k{number}") for number in range(4)]
+    assert await office.submitter()(ids, Lane.REALTIME) is False
+    assert [office.message(id_).status for id_ in ids] == [Status.SUBMITTED] * 2 + [Status.ACCEPTED] * 2
+    assert office.carriage.used == 0
+
+
+@story
+async def test_a_part_is_not_offered_again_to_a_link_that_has_ended():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.carriage.script = answering(NotSent("link closed", ended=True))
+    await office.submit(id_)
+    assert parts_sent(office, id_) == [1]
+    assert office.message(id_).status is Status.ACCEPTED
+
+
+@story
+async def test_a_start_whose_answer_was_lost_is_known_again_by_its_submitter_only():
+    office = await Office().open()
+    id_ = await office.accept()
+    office.store.answers_once_lost = True
+    await office.submit(id_)
+    assert office.topics(id_) == ["accepted", "submission_started", "submitted"]
+    assert parts_sent(office, id_) == [1]
+
+
+@story
+async def test_sealed_data_that_somebody_altered_is_not_sent_and_its_neighbours_are():
+    office = await Office().open()
+    altered, good = await office.accept("altered"), await office.accept("good")
+    place = (office.now.date(), altered)
+    sealed = office.store.disk.sealed
+    sealed[place] = replace(sealed[place], ciphertext=sealed[place].ciphertext + b"!")
+    with pytest.raises(ValueError, match="digest"):
+        await office.submit(altered, good)
+    assert office.message(good).status is Status.SUBMITTED
+    assert office.message(altered).status is Status.ACCEPTED
+    assert office.carriage.used == 0
