@@ -4,6 +4,7 @@ Times are RFC 3339 with offset; money is a decimal string in yuan with its integ
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -30,8 +31,9 @@ class Money(Struct, frozen=True):
     micros: int
 
 
+@lru_cache(maxsize=10_000)
 def money(micros: int) -> Money:
-    """An amount from its micro-yuan."""
+    """An amount from its micro-yuan; prices and small amounts come again and again."""
     return Money(yuan(micros), micros)
 
 
