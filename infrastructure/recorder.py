@@ -5,11 +5,12 @@ insert (application/stamping.py), and groups go in by COPY (three to four times 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
@@ -17,16 +18,18 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from application.ports import Entry, HeldReceipt, HeldReleased, Outcome, PartRow, SealedRow
+from application.ports import Entry, Outcome
 from application.stamping import Snapshot, ledgers_of, stamp, streams_of
 from domain.aggregates.ledger import Ledger, at_posting
-from domain.recorded import Recorded
 from domain.values import stream_id
-from infrastructure.mapper import decode_row, encode
+from infrastructure.mapper import decode_row
+from infrastructure.rows import Writer, changes
 
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.2
-_SEALED = "(day, message_id, account, phone_index, ciphertext)"
+_FEW = 200
+"""Entries up to which a group goes in by INSERT in a pipeline, and beyond which by COPY."""
+LedgerKey = tuple[str, int]
 
 
 def connect(database_url: str, *, schema: str, pool_size: int) -> PostgresDatastore:
@@ -61,7 +64,6 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 "the insert function of the library leaves the lock out: readers would miss events"
             )
         table = SQL("{}.{}").format(Identifier(datastore.schema), Identifier(self.events_table_name))
-        schema = Identifier(datastore.schema)
         self._lock = SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table)
         self._notify = SQL("NOTIFY {}").format(Identifier(self.channel_name))
         self._versions = SQL(
@@ -73,20 +75,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             " LATERAL (SELECT originator_version, topic, state FROM {} WHERE originator_id = s.id"
             " ORDER BY originator_version DESC LIMIT 1) AS e"
         ).format(table)
-        self._copy_events = SQL(
-            "COPY {} (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
-        ).format(table)
-        self._copy_sealed = SQL("COPY {}.sealed_messages " + _SEALED + " FROM STDIN (FORMAT BINARY)").format(
-            schema
-        )
-        self._copy_parts = SQL(
-            "COPY {}.carrier_parts (link, carrier_id, message_id, part) FROM STDIN (FORMAT BINARY)"
-        ).format(schema)
-        self._insert_held = SQL(
-            "INSERT INTO {}.held_receipts (link, carrier_id, status, error, carrier_time, phone_index)"
-            " VALUES (%s, %s, %s, %s, %s, %s)"
-        ).format(schema)
-        self._delete_held = SQL("DELETE FROM {}.held_receipts WHERE id = ANY(%s)").format(schema)
+        self._writer = Writer(datastore.schema)
 
     def commit(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Append a group: lock, read, stamp, insert, commit. One outcome an entry, durable on return.
@@ -117,81 +106,59 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 time.sleep(_PAUSE_SECONDS)
 
     def _commit(self, entries: Sequence[Entry], streams: Collection[UUID]) -> list[Outcome]:
-        with self.datastore.get_connection() as conn, conn.transaction():
-            snapshot = self._snapshot(conn, entries, streams)
+        commit = self._commit_few if len(entries) <= _FEW else self._commit_many
+        with self.datastore.get_connection() as conn:
+            return commit(conn, entries, streams)
+
+    def _commit_few(
+        self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
+    ) -> list[Outcome]:
+        """Two round trips: lock and look, then write and commit."""
+        try:
+            with conn.pipeline():
+                conn.execute("BEGIN", prepare=True)
+                snapshot = self._look(conn, entries, streams)
+                outcomes, appended = stamp(entries, snapshot)
+                self._writer.insert(conn, changes(appended, entries, outcomes))
+                conn.execute("COMMIT", prepare=True)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.PipelineAborted) as error:
+            conn.rollback()
+            raise IntegrityError("a stream taken for new is there") from error
+        except BaseException:
+            if not conn.closed:
+                conn.rollback()
+            raise
+        return outcomes
+
+    def _commit_many(
+        self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
+    ) -> list[Outcome]:
+        with conn.transaction():
+            with conn.pipeline():
+                snapshot = self._look(conn, entries, streams)
             outcomes, appended = stamp(entries, snapshot)
-            self._append(conn, appended)
-            self._write_rows(conn, entries, outcomes)
+            self._writer.copy(conn, changes(appended, entries, outcomes))
             return outcomes
 
-    def _snapshot(
-        self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
-    ) -> Snapshot:
-        clock, versions = conn.cursor(row_factory=tuple_row), conn.cursor(row_factory=tuple_row, binary=True)
-        with conn.pipeline():
-            conn.execute(self._lock, prepare=True)
-            conn.execute(self._notify)
-            clock.execute("SELECT clock_timestamp()", prepare=True)
-            versions.execute(self._versions, (list(streams),), prepare=True)
+    def _look(self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]) -> Snapshot:
+        """Take the lock, then read what the stamp needs, in one round trip of a pipeline."""
+        clock = conn.cursor(row_factory=tuple_row)
+        versions, last = (conn.cursor(row_factory=tuple_row, binary=True) for _ in range(2))
+        # The year is the database's to say; that it is the one of this machine's clock is only likely.
+        likely = _ledger_streams(entries, datetime.now(UTC))
+        conn.execute(self._lock, prepare=True)
+        conn.execute(self._notify, prepare=True)
+        clock.execute("SELECT clock_timestamp()", prepare=True)
+        versions.execute(self._versions, (list(streams),), prepare=True)
+        last.execute(self._last, (list(likely),), prepare=True)
         at: datetime = clock.fetchall()[0][0].astimezone(UTC)
         known: dict[UUID, int] = {stream: version for stream, version in versions if version is not None}
-        return Snapshot(at=at, versions=known, ledgers=self._ledgers(conn, entries, at))
-
-    def _ledgers(
-        self, conn: Connection[Any], entries: Sequence[Entry], at: datetime
-    ) -> dict[tuple[str, int], Ledger]:
-        wanted = {stream_id("ledger", *key): key for key in ledgers_of(entries, at)}
-        if not wanted:
-            return {}
-        rows = conn.cursor(row_factory=tuple_row, binary=True).execute(
-            self._last, (list(wanted),), prepare=True
-        )
-        found: dict[tuple[str, int], Ledger] = {}
-        for stream, version, topic, state in rows:
-            event: Any = decode_row(stream, version, topic, state).event
-            account, year = key = wanted[stream]
-            found[key] = at_posting(account=account, year=year, version=version, event=event)
-        return found
-
-    def _append(self, conn: Connection[Any], appended: Sequence[Recorded]) -> None:
-        rows = ((r.stream, r.version, r.event.TOPIC, encode(r)) for r in appended)
-        _copy(conn, self._copy_events, ("uuid", "int8", "text", "bytea"), rows, len(appended))
-
-    def _write_rows(
-        self, conn: Connection[Any], entries: Sequence[Entry], outcomes: Sequence[Outcome]
-    ) -> None:
-        sealed: list[tuple[Any, ...]] = []
-        parts: list[tuple[Any, ...]] = []
-        held: list[tuple[Any, ...]] = []
-        released: list[int] = []
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            if not entry.rows or not _is_committed(outcome):
-                continue
-            for row in entry.rows:
-                match row:
-                    case SealedRow():
-                        sealed.append((row.day, row.message, row.account, row.phone_index, row.ciphertext))
-                    case PartRow():
-                        parts.append((row.link, row.carrier_id, row.message, row.part))
-                    case HeldReceipt():
-                        held.append(
-                            (
-                                row.link,
-                                row.carrier_id,
-                                row.status,
-                                row.error,
-                                row.carrier_time,
-                                row.phone_index,
-                            )
-                        )
-                    case HeldReleased():
-                        released.append(row.id)
-        _copy(conn, self._copy_sealed, ("date", "uuid", "text", "bytea", "bytea"), sealed, len(sealed))
-        _copy(conn, self._copy_parts, ("text", "text", "uuid", "int2"), parts, len(parts))
-        if held:
-            conn.cursor().executemany(self._insert_held, held)
-        if released:
-            conn.execute(self._delete_held, (released,))
+        wanted = _ledger_streams(entries, at)
+        if wanted.keys() != likely.keys():
+            last = conn.cursor(row_factory=tuple_row, binary=True)
+            last.execute(self._last, (list(wanted),), prepare=True)
+        ledgers = dict(_ledger(row, wanted) for row in last)
+        return Snapshot(at=at, versions=known, ledgers=ledgers)
 
     def rows(self, query: Any, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
         """All rows of a read, as tuples, in the binary format; as patient as `commit`."""
@@ -229,20 +196,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
             )
 
 
-def _is_committed(outcome: Outcome) -> bool:
-    return type(outcome).__name__ == "Committed"
+def _ledger_streams(entries: Sequence[Entry], at: datetime) -> dict[UUID, LedgerKey]:
+    return {stream_id("ledger", *key): key for key in ledgers_of(entries, at)}
 
 
-def _copy(
-    conn: Connection[Any],
-    statement: Any,  # noqa: ANN401
-    types: Sequence[str],
-    rows: Iterable[tuple[Any, ...]],
-    count: int,
-) -> None:
-    if not count:
-        return
-    with conn.cursor().copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+def _ledger(row: Sequence[Any], keys: Mapping[UUID, LedgerKey]) -> tuple[LedgerKey, Ledger]:
+    """A ledger as its last posting says."""
+    stream, version, topic, state = row
+    event: Any = decode_row(stream, version, topic, state).event
+    account, year = key = keys[stream]
+    return key, at_posting(account=account, year=year, version=version, event=event)
