@@ -160,11 +160,14 @@ def _twice(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[
 
 
 def _outcomes(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[str]:
-    """A message stands where the receipts say that we acknowledged to the carrier."""
+    """A message stands where the receipts say that we acknowledged to the carrier.
+
+    A long message in doubt may stay there: nobody guesses which of its parts a receipt belongs to.
+    """
     book = books.carrier
     for id_, sent in acknowledged.items():
         state = books.messages.get(id_)
-        if state is None:
+        if state is None or (state.status is Status.IN_DOUBT and sent.parts > 1):
             continue
         reports = [book.acked[carrier_id] for carrier_id in book.taken.get(sent.phone, ())]
         said = {verdict(status) for statuses in reports for status in statuses}
