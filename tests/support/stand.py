@@ -43,18 +43,6 @@ SECRET = "secret08"
 PLATFORM = ("dispatcher", "projector", "scheduler", "worker", "api")
 """The processes of one machine, in the order in which they are started."""
 _BY = Context(actor="test")
-_BEGIN = (
-    "from infrastructure.tether import end_with_parent; end_with_parent();"
-    "from infrastructure.settings import load;"
-    "from infrastructure import log_lines; log_lines.configure(load().log_level);"
-)
-_PROGRAMS = {
-    "api": "from api.server import serve; serve(load())",
-    "worker": "from infrastructure.processes import run_worker; run_worker(load())",
-    "dispatcher": "from infrastructure.processes import run_dispatcher; run_dispatcher(load())",
-    "projector": "from infrastructure.processes import run_projector; run_projector(load())",
-    "scheduler": "from infrastructure.processes import run_scheduler; run_scheduler(load())",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +105,10 @@ class Stand:
         """Start processes by name; `worker-2` is another worker. The API is waited for."""
         for name in names:
             assert name not in self.processes or self.processes[name].poll() is not None, f"{name} runs"
-            program = _BEGIN + _PROGRAMS[name.partition("-")[0]]
+            command = [sys.executable, "-m", "api.cli", "--tied", name.partition("-")[0]]
             with self.log_of(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-c", program],
+                    command,
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
