@@ -63,6 +63,16 @@ def waiting(broker: RedisBroker, *, link: str, lane: Lane) -> int:
         return sum(pipe.execute())
 
 
+def messages_in_jobs(broker: RedisBroker, *, link: str, lane: Lane) -> set[str]:
+    """Ids of all messages that a job of a lane carries, whether it waits, is delayed or is with a worker."""
+    name = queue_name(link, lane)
+    found: set[str] = set()
+    for queue in (name, f"{name}.DQ"):
+        data: list[bytes] = broker.client.hvals(f"{broker.namespace}:{queue}.msgs")  # type: ignore[assignment]
+        found.update(id_ for each in data for id_ in dramatiq.Message.decode(each).args[2])
+    return found
+
+
 def define_submit(broker: RedisBroker, handle: Handle) -> None:
     """Register the actor in a worker process: parse, call, nothing else."""
 

@@ -33,6 +33,7 @@ from projections.projection import ReadCursor
 
 _CONTEXT = Context(actor="scheduler")
 _PAGE = 1_000
+_MOST_WAITING = 50_000
 _DAYS_AHEAD = 3
 _STUCK_AFTER = timedelta(seconds=5)
 _ABANDONED_AFTER = timedelta(seconds=120)
@@ -58,6 +59,7 @@ class Scheduler:
             (self.turn_year, 30),
             (self.expire, 2),
             (self.dispatch_stuck, 2),
+            (self.dispatch_lost, 15),
             (self.doubt_abandoned, 10),
             (self.give_up_unreported, 60),
         )
@@ -100,21 +102,48 @@ class Scheduler:
         found = await self._hints(
             lambda cursor: messages.waiting(cursor, Status.ACCEPTED, before=before, limit=_PAGE)
         )
-        lost = await asyncio.to_thread(self._without_job, found)
-        if lost:
-            again = await asyncio.to_thread(self.dispatcher.dispatch, lost)
+        await self._dispatch_again(found, self._if_queues_are_empty)
+
+    async def dispatch_lost(self) -> None:
+        """Messages that wait and are in no job, whatever else is in the queues: give them another.
+
+        On a busy link the queue is never empty, so `dispatch_stuck` alone would let them wait for a quiet
+        moment. This looks into every job and is therefore done seldom.
+        """
+        before = self.platform.now() - _STUCK_AFTER
+        found = await self._hints(
+            lambda cursor: messages.waiting(cursor, Status.ACCEPTED, before=before, limit=_MOST_WAITING)
+        )
+        await self._dispatch_again(found, self._not_in_jobs)
+
+    async def _dispatch_again(
+        self,
+        found: Sequence[Overdue],
+        lost_of: Callable[[Carrier, Lane, Sequence[SubmitJob]], Sequence[SubmitJob]],
+    ) -> None:
+        by_route: dict[tuple[Carrier, Lane], list[SubmitJob]] = defaultdict(list)
+        for one in found:
+            route = Carrier(one.carrier), Lane(one.lane)
+            by_route[route].append(SubmitJob(one.id, *route))
+
+        def work() -> int:
+            lost = [job for route, waiting in by_route.items() for job in lost_of(*route, waiting)]
+            return self.dispatcher.dispatch(lost) if lost else 0
+
+        again = await asyncio.to_thread(work)
+        if again:
             _log.info("dispatched %d messages again whose jobs were gone", again)
 
-    def _without_job(self, found: Sequence[Overdue]) -> list[SubmitJob]:
-        by_route: dict[tuple[str, str], list[SubmitJob]] = defaultdict(list)
-        for one in found:
-            by_route[one.carrier, one.lane].append(SubmitJob(one.id, Carrier(one.carrier), Lane(one.lane)))
-        lost: list[SubmitJob] = []
-        for (carrier, lane), waiting in by_route.items():
-            links = self.dispatcher.links_of(Carrier(carrier))
-            if not any(jobs.waiting(self.broker, link=link, lane=Lane(lane)) for link in links):
-                lost += waiting
-        return lost
+    def _if_queues_are_empty(
+        self, carrier: Carrier, lane: Lane, waiting: Sequence[SubmitJob]
+    ) -> Sequence[SubmitJob]:
+        links = self.dispatcher.links_of(carrier)
+        return () if any(jobs.waiting(self.broker, link=link, lane=lane) for link in links) else waiting
+
+    def _not_in_jobs(self, carrier: Carrier, lane: Lane, waiting: Sequence[SubmitJob]) -> Sequence[SubmitJob]:
+        links = self.dispatcher.links_of(carrier)
+        known = set().union(*(jobs.messages_in_jobs(self.broker, link=link, lane=lane) for link in links))
+        return [job for job in waiting if str(job.message) not in known]
 
     async def doubt_abandoned(self) -> None:
         """Submissions that nobody has answered for by now are in doubt."""
@@ -122,7 +151,9 @@ class Scheduler:
         found = await self._hints(
             lambda cursor: messages.waiting(cursor, Status.SUBMITTING, before=before, limit=_PAGE)
         )
-        await settle_messages.doubt_abandoned(self.platform.store, _ids(found), context=_CONTEXT)
+        await settle_messages.doubt_abandoned(
+            self.platform.store, _ids(found), before=before, context=_CONTEXT
+        )
 
     def _longest_answer(self) -> timedelta:
         timeouts = [link.configured.response_timeout_seconds for link in self.dispatcher.known_links()]
