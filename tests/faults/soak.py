@@ -5,15 +5,19 @@ decides what it hits. Exit code 1 where the auditor finds something; then `--kee
 """
 
 import argparse
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+import psutil
 import redis
 
 from domain.events.contract import Terms
@@ -48,6 +52,8 @@ class Soak:
             *(self._kill,) * 6,
             *(self._stop,) * 2,
             *(self._kill_postgres,) * 2,
+            *(self._freeze,) * 2,
+            self._freeze_postgres,
             self._kill_redis,
             self._empty_redis,
             self._anger_carrier,
@@ -113,6 +119,26 @@ class Soak:
         seconds = self._scene.stand.stop(name)
         self._revive(name)
         return f"stopped {name} in {seconds:.1f} s"
+
+    def _freeze(self) -> str:
+        name = self._random.choice(PLATFORM)
+        process = self._scene.stand.processes[name]
+        return f"froze {name} for {self._froze([process.pid]):.1f} s"
+
+    def _freeze_postgres(self) -> str:
+        postmaster = psutil.Process(self._scene.stand.servers.postgres_pid)
+        family = [postmaster.pid, *(child.pid for child in postmaster.children())]
+        return f"froze PostgreSQL for {self._froze(family):.1f} s"
+
+    def _froze(self, pids: Sequence[int]) -> float:
+        """Longer than any heartbeat and any carrier's patience, now and then."""
+        seconds = self._random.choice((1.0, 3.0, 12.0))
+        for number, pause in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0.0)):
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            time.sleep(pause)
+        return seconds
 
     def _revive(self, name: str) -> None:
         time.sleep(self._random.choice((0.0, 0.0, 0.5, 3.0)))
