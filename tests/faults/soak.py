@@ -27,6 +27,7 @@ from tests.faults.scene import WEATHER, Scene, open_scene
 from tests.support.stand import PLATFORM, until
 
 BURST = 400
+PROCESSES = (*PLATFORM, "worker-2")
 TERMS = {
     "on-submission": Terms(allowance_segments=2_000, charge_on=ChargeOn.SUBMITTED),
     "on-delivery": Terms(allowance_segments=2_000, charge_on=ChargeOn.DELIVERED),
@@ -86,9 +87,9 @@ class Soak:
 
     def _flow(self) -> None:
         while not self._over.is_set():
-            account = "on-delivery" if self._scene.traffic.repeats % 2 else "on-submission"
-            self._scene.traffic.begin(BURST, account=account).wait()
-            self._scene.traffic.begin_singly(20, account=account).wait()
+            for account in TERMS:
+                self._scene.traffic.begin(BURST, account=account).wait()
+                self._scene.traffic.begin_singly(20, account=account).wait()
             until(self._room, seconds=300, what="the backlog shrinks", every=0.2)
 
     def _room(self) -> bool:
@@ -101,13 +102,13 @@ class Soak:
         return waiting < 5 * BURST or self._over.is_set()
 
     def _kill(self) -> str:
-        name = self._random.choice(PLATFORM)
+        name = self._random.choice(PROCESSES)
         self._scene.stand.kill(name)
         self._revive(name)
         return f"killed {name}"
 
     def _kill_many(self) -> str:
-        names = self._random.sample(PLATFORM, self._random.randint(2, len(PLATFORM)))
+        names = self._random.sample(PROCESSES, self._random.randint(2, len(PROCESSES)))
         for name in names:
             self._scene.stand.kill(name)
         for name in names:
@@ -115,13 +116,13 @@ class Soak:
         return f"killed {', '.join(names)}"
 
     def _stop(self) -> str:
-        name = self._random.choice(PLATFORM)
+        name = self._random.choice(PROCESSES)
         seconds = self._scene.stand.stop(name)
         self._revive(name)
         return f"stopped {name} in {seconds:.1f} s"
 
     def _freeze(self) -> str:
-        name = self._random.choice(PLATFORM)
+        name = self._random.choice(PROCESSES)
         process = self._scene.stand.processes[name]
         return f"froze {name} for {self._froze([process.pid]):.1f} s"
 
@@ -183,6 +184,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="smsledger-soak-"))
     try:
         with open_scene(folder / "it", terms=TERMS) as scene:
+            scene.stand.start("worker-2")
             found = Soak(scene, Random(chosen.seed)).run(chosen.minutes * 60)
     finally:
         if not chosen.keep:
