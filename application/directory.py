@@ -4,10 +4,12 @@ The cache is for speed only: what must be exact (a contract that is suspended th
 under the lock, by the version that comes with it.
 """
 
-from collections.abc import Awaitable, Callable, Hashable
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
 
 from application.platform import load
 from application.ports import Store
@@ -34,6 +36,7 @@ class Directory:
         self._seconds = seconds
         self._age = age_seconds
         self._known: dict[Hashable, tuple[float, Any]] = {}
+        self._reading: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def contract(self, account: str) -> Versioned[contract.Contract] | None:
         """The contract of an account."""
@@ -62,21 +65,37 @@ class Directory:
     async def _one(
         self, noun: str, evolve: Callable[[Value | None, Any, datetime], Value], *names: str
     ) -> Versioned[Value] | None:
-        async def read() -> Versioned[Value] | None:
-            state, version = await load(self._store, stream_id(noun, *names), evolve)
-            return None if state is None else Versioned(state, version)
+        known = self._known.get((noun, *names))
+        if known is not None and known[0] > self._seconds():
+            return cast("Versioned[Value] | None", known[1])
+        return await self._cached((noun, *names), lambda: self._read(stream_id(noun, *names), evolve))
 
-        return await self._cached((noun, *names), read)
+    async def _read(
+        self, stream: UUID, evolve: Callable[[Value | None, Any, datetime], Value]
+    ) -> Versioned[Value] | None:
+        state, version = await load(self._store, stream, evolve)
+        return None if state is None else Versioned(state, version)
 
     async def _load_links(self) -> tuple[link.Link, ...]:
         names = {founding.stream: None for founding in await self._store.founded("link.configured")}
         found = [(await load(self._store, stream, link.evolve))[0] for stream in names]
         return tuple(state for state in found if state is not None)
 
-    async def _cached(self, key: Hashable, read: Callable[[], Awaitable[Value]]) -> Value:
+    async def _cached(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+        """What is known, or read afresh: by one caller, while those who come meanwhile take what was known."""
         known = self._known.get(key)
         if known is not None and known[0] > self._seconds():
             return cast("Value", known[1])
+        reading = self._reading.get(key)
+        if reading is not None and known is not None:
+            return cast("Value", known[1])
+        if reading is None:
+            reading = asyncio.create_task(self._refresh(key, read))
+            self._reading[key] = reading
+            reading.add_done_callback(lambda _: self._reading.pop(key, None))
+        return cast("Value", await asyncio.shield(reading))
+
+    async def _refresh(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         value = await read()
         if len(self._known) >= _MOST:
             self._known.clear()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.postgres import PostgresDatastore
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from application.ports import Entry, HeldMatch, HeldReceipt, Outcome
 from domain.recorded import Recorded
@@ -158,7 +158,7 @@ _FOUNDING = (
 )
 
 
-def _queries(schema: str) -> dict[str, Composed]:
+def _queries(schema: str) -> dict[str, bytes]:
     founding = ", ".join(f"'{topic}'" for topic in _FOUNDING)
     texts = {
         "load": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = ANY(%s)"
@@ -183,4 +183,4 @@ def _queries(schema: str) -> dict[str, Composed]:
         "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h ORDER BY h.id DESC LIMIT %s",
         "now": "SELECT clock_timestamp()",
     }
-    return {name: SQL(text).format(Identifier(schema)) for name, text in texts.items()}
+    return {name: SQL(text).format(Identifier(schema)).as_bytes() for name, text in texts.items()}

@@ -13,7 +13,7 @@ from typing import Any, Self
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 from psycopg_pool import PoolTimeout
 
 from domain.recorded import Recorded
@@ -41,16 +41,24 @@ class LogReader:
         table = SQL("{}.{}").format(
             Identifier(recorder.datastore.schema), Identifier(recorder.events_table_name)
         )
-        self._head = SQL("SELECT coalesce(max(notification_id), 0) FROM {}").format(table)
-        self._window = SQL(
-            f"SELECT {_EVENT} FROM {{}} WHERE notification_id > %s AND notification_id <= %s"
-            " AND (%s OR topic = ANY(%s)) ORDER BY notification_id"
-        ).format(table)
-        self._page = SQL(
-            f"SELECT {_EVENT} FROM {{}} WHERE notification_id > %s AND (%s OR topic = ANY(%s))"
-            " ORDER BY notification_id LIMIT %s"
-        ).format(table)
-        self._listen = SQL("LISTEN {}").format(Identifier(recorder.channel_name))
+        self._head = SQL("SELECT coalesce(max(notification_id), 0) FROM {}").format(table).as_bytes()
+        self._window = (
+            SQL(
+                f"SELECT {_EVENT} FROM {{}} WHERE notification_id > %s AND notification_id <= %s"
+                " AND (%s OR topic = ANY(%s)) ORDER BY notification_id"
+            )
+            .format(table)
+            .as_bytes()
+        )
+        self._page = (
+            SQL(
+                f"SELECT {_EVENT} FROM {{}} WHERE notification_id > %s AND (%s OR topic = ANY(%s))"
+                " ORDER BY notification_id LIMIT %s"
+            )
+            .format(table)
+            .as_bytes()
+        )
+        self._listen = SQL("LISTEN {}").format(Identifier(recorder.channel_name)).as_bytes()
         self._changed = threading.Condition()
         self._known = 0
         self._closing = threading.Event()
@@ -106,7 +114,7 @@ class LogReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _rows(self, query: Composed, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, query: bytes, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a read. A restart of the server leaves dead connections in the pool: none is met twice."""
         for _ in range(self._recorder.datastore.pool.max_size):
             try:
@@ -116,7 +124,7 @@ class LogReader:
                     raise
         return self._read(query, parameters)
 
-    def _read(self, query: Composed, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    def _read(self, query: bytes, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._recorder.datastore.get_connection() as connection:
             cursor = connection.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(query, parameters, prepare=True).fetchall()

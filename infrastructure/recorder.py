@@ -64,17 +64,26 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 "the insert function of the library leaves the lock out: readers would miss events"
             )
         table = SQL("{}.{}").format(Identifier(datastore.schema), Identifier(self.events_table_name))
-        self._lock = SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table)
-        self._notify = SQL("NOTIFY {}").format(Identifier(self.channel_name))
-        self._versions = SQL(
-            "SELECT s.id, (SELECT max(originator_version) FROM {} WHERE originator_id = s.id)"
-            " FROM unnest(%s::uuid[]) AS s(id)"
-        ).format(table)
-        self._last = SQL(
-            "SELECT s.id, e.originator_version, e.topic, e.state FROM unnest(%s::uuid[]) AS s(id),"
-            " LATERAL (SELECT originator_version, topic, state FROM {} WHERE originator_id = s.id"
-            " ORDER BY originator_version DESC LIMIT 1) AS e"
-        ).format(table)
+        # Rendered once: the driver keeps what it knows about a statement by its octets.
+        self._lock = SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table).as_bytes()
+        self._notify = SQL("NOTIFY {}").format(Identifier(self.channel_name)).as_bytes()
+        self._versions = (
+            SQL(
+                "SELECT s.id, (SELECT max(originator_version) FROM {} WHERE originator_id = s.id)"
+                " FROM unnest(%s::uuid[]) AS s(id)"
+            )
+            .format(table)
+            .as_bytes()
+        )
+        self._last = (
+            SQL(
+                "SELECT s.id, e.originator_version, e.topic, e.state FROM unnest(%s::uuid[]) AS s(id),"
+                " LATERAL (SELECT originator_version, topic, state FROM {} WHERE originator_id = s.id"
+                " ORDER BY originator_version DESC LIMIT 1) AS e"
+            )
+            .format(table)
+            .as_bytes()
+        )
         self._writer = Writer(datastore.schema)
 
     def commit(self, entries: Sequence[Entry]) -> list[Outcome]:

@@ -95,7 +95,8 @@ class Writer:
     def __init__(self, schema: str) -> None:
         self._copies = {table: _copy_statement(schema, table) for table in TABLES}
         self._inserts = {table: _insert_statement(schema, table) for table in TABLES}
-        self._release = SQL("DELETE FROM {}.held_receipts WHERE id = ANY(%s)").format(Identifier(schema))
+        release = SQL("DELETE FROM {}.held_receipts WHERE id = ANY(%s)")
+        self._release = release.format(Identifier(schema)).as_bytes()
 
     def copy(self, conn: Connection[Any], made: Changes) -> None:
         """Write by COPY; not in a pipeline."""
@@ -124,13 +125,14 @@ def _names(table: Table) -> Composed:
     return SQL(", ").join(Identifier(name) for name, _ in table.columns)
 
 
-def _copy_statement(schema: str, table: Table) -> Composed:
+def _copy_statement(schema: str, table: Table) -> bytes:
     target = Identifier(schema, table.name)
-    return SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target, _names(table))
+    statement = SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)")
+    return statement.format(target, _names(table)).as_bytes()
 
 
-def _insert_statement(schema: str, table: Table) -> Composed:
+def _insert_statement(schema: str, table: Table) -> bytes:
     lists: Iterable[SQL] = (SQL(f"%b::{kind}[]") for _, kind in table.columns)
-    return SQL("INSERT INTO {} ({}) SELECT * FROM unnest({})").format(
-        Identifier(schema, table.name), _names(table), SQL(", ").join(lists)
-    )
+    statement = SQL("INSERT INTO {} ({}) SELECT * FROM unnest({})")
+    target = Identifier(schema, table.name)
+    return statement.format(target, _names(table), SQL(", ").join(lists)).as_bytes()

@@ -143,11 +143,17 @@ def apply(load: Load) -> Answers:
     return answers
 
 
+def test_phone(number: int) -> str:
+    """Test numbers of the three carriers in turn."""
+    prefix = ("1380013", "1300013", "1890018")[number % 3]
+    return f"{prefix}{number // 3 % 10_000:04d}"
+
+
 def single_body(number: int) -> bytes:
     """One message: a test number and a text that differs."""
     return json.dumps(
         {
-            "phone": f"1380013{number % 10_000:04d}",
+            "phone": test_phone(number),
             "signature": "示例科技",
             "text": f"尊敬的客户，您的验证码是{number:06d}，五分钟内有效。",
             "category": "otp",
@@ -161,7 +167,7 @@ def bulk_body(number: int, *, batch: str, size: int = 1_000) -> bytes:
     start = number * size
     messages = [
         {
-            "phone": f"1380013{(start + i) % 10_000:04d}",
+            "phone": test_phone(start + i),
             "signature": "示例科技",
             "text": f"尊敬的客户，您第{start + i}号账单已出，请及时查看。",
         }

@@ -1,4 +1,4 @@
-"""Writes the golden file of a new topic from its example; refuses to overwrite one: `python -m tests.golden.add TOPIC`."""
+"""Writes the golden file of a NEW topic from its example, never over one: `python -m tests.golden.add TOPIC`."""
 
 import sys
 

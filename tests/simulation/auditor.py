@@ -1,0 +1,223 @@
+"""The auditor: reads the log as plain data, keeps books of its own, and asks the carriers what really happened.
+
+Nothing here calls the platform's aggregates: an error they share would otherwise hide itself. The platform's own
+proof is run beside it and must find nothing either.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from application.prove_ledgers import Proof
+from application.send_messages import Sent
+from tests.simulation.carrier import Take
+from tests.simulation.world import World
+
+FAILED = {"failed", "expired", "cancelled"}
+
+
+@dataclass(slots=True)
+class Book:
+    """One message as the log tells it."""
+
+    accepted: dict[str, Any] = field(default_factory=dict)
+    accepted_at: str = ""
+    facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    debits: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refunds: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> str:
+        """The last outcome: delivered, failed, expired, cancelled, or empty."""
+        outcomes = [topic for topic, _ in self.facts if topic in {"delivered", *FAILED}]
+        return outcomes[-1] if outcomes else ""
+
+    @property
+    def owed(self) -> int:
+        """How many times its segments are owed now: 0 or 1 if all is well."""
+        return len(self.debits) - len(self.refunds)
+
+    def count(self, topic: str, **values: object) -> int:
+        """How many facts of a topic have these values."""
+        return sum(
+            name == topic and all(fact.get(key) == value for key, value in values.items())
+            for name, fact in self.facts
+        )
+
+
+def audit(world: World) -> list[str]:
+    """Everything that is wrong with a world; empty if all is well."""
+    books, ledgers = _read(world)
+    wrong = [f"unexpected {type(error).__name__}: {error}" for error in world.surprises]
+    wrong += [f"ledger {name}: {what}" for name, postings in ledgers.items() for what in _ledger(postings)]
+    wrong += [f"answer to {what}" for what in _answers(world, books)]
+    takes: dict[UUID, list[Take]] = defaultdict(list)
+    for carrier in world.carriers.values():
+        for take in carrier.takes:
+            takes[take.key[0]].append(take)
+    for id_, book in books.items():
+        wrong += [f"message {id_}: {what}" for what in _message(world, book, takes[id_])]
+    wrong += [f"sent without an acceptance: {id_}" for id_ in takes if id_ not in books]
+    wrong += [f"proof: {finding.code} {finding.detail}" for finding in _proof(world).findings()]
+    wrong += _leftovers(world)
+    return wrong
+
+
+def _read(world: World) -> tuple[dict[UUID, Book], dict[str, list[dict[str, Any]]]]:
+    books: dict[UUID, Book] = defaultdict(Book)
+    ledgers: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    names: dict[UUID, str] = {}
+    for row in world.disk.log:
+        envelope = json.loads(row.state)
+        noun, topic = row.topic.split(".")
+        fact = envelope["fact"]
+        if noun == "message":
+            book = books[row.originator_id]
+            book.facts.append((topic, fact))
+            if topic == "accepted":
+                book.accepted, book.accepted_at = fact, envelope["at"]
+        elif noun == "ledger":
+            name = names.setdefault(row.originator_id, f"{fact['account']}/{fact.get('year', '?')}")
+            ledgers[name].append({"topic": topic, "version": row.originator_version, **fact})
+            if topic == "debited":
+                books[UUID(fact["message"])].debits.append((name, ledgers[name][-1]))
+            if topic == "refunded":
+                books[UUID(fact["message"])].refunds.append(fact)
+    return dict(books), dict(ledgers)
+
+
+def _ledger(postings: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """Density, totals and amounts, with nothing but sums."""
+    net = amount = 0
+    for number, posting in enumerate(postings, 1):
+        after, topic = posting["after"], posting["topic"]
+        if posting["version"] != number:
+            yield f"posting {number} has version {posting['version']}"
+        sign = {"debited": 1, "refunded": -1}.get(topic, 0)
+        if sign:
+            net += sign * posting["segments"]
+            amount += sign * posting["overage"] * posting["price_micros"]
+            if posting["included"] + posting["overage"] != posting["segments"]:
+                yield f"posting {number} is split wrongly"
+        overage = max(0, net - after["allowance"])
+        if (after["net"], after["overage"], after["amount_micros"]) != (net, overage, amount):
+            yield f"posting {number} has totals {after}, not net {net} overage {overage} amount {amount}"
+        if amount != overage * 38_000:
+            yield f"posting {number}: {overage} segments of overage cost {amount}"
+        if (topic == "opened") != (number == 1):
+            yield f"posting {number} is {topic}"
+
+
+def _answers(world: World, books: dict[UUID, Book]) -> Iterable[str]:
+    """What clients were told is what is recorded."""
+    told: set[UUID] = set()
+    for call in world.calls:
+        for key, answer in call.answers.items():
+            if isinstance(answer, Sent):
+                told.add(answer.id)
+                if answer.id not in books:
+                    yield f"{key}: accepted, but not in the log"
+                elif books[answer.id].accepted["charged"]["posting"] != answer.charged.posting:
+                    yield f"{key}: another posting than the log's"
+    for id_ in books.keys() - told:
+        yield f"nobody: message {id_} is in the log, and no client was told"
+
+
+def _message(world: World, book: Book, takes: list[Take]) -> Iterable[str]:
+    if not book.accepted:
+        yield "it has facts or postings and no acceptance"
+        return
+    yield from _charged_once(book)
+    yield from _refunded_by_the_terms(book, takes)
+    yield from _sent_once(book, takes)
+    yield from _reported(book, takes)
+    if book.facts[-1][0] in {"accepted", "submission_started"} or _waits(book):
+        yield f"it never reached an end: {[topic for topic, _ in book.facts]}"
+
+
+def _waits(book: Book) -> bool:
+    topic, fact = book.facts[-1]
+    return (topic == "submission_refused" and fact["retryable"]) or (
+        topic == "doubt_resolved" and fact["resend"]
+    )
+
+
+def _charged_once(book: Book) -> Iterable[str]:
+    first = [posting for _, posting in book.debits if posting["reason"] == "accepted"]
+    charged = book.accepted["charged"]
+    at = datetime.fromisoformat(book.accepted_at) + timedelta(hours=8)
+    if [posting["version"] for posting in first] != [charged["posting"]]:
+        yield f"{len(first)} debits for one acceptance"
+    if charged["year"] != at.year:
+        yield f"accepted at {at} in Shanghai, debited to {charged['year']}"
+    for name, posting in book.debits:
+        if not name.endswith(str(charged["year"])):
+            yield f"debited to {name}"
+        if posting["segments"] != book.accepted["segments"]:
+            yield "another number of segments was debited"
+    if any(refund["segments"] != book.accepted["segments"] for refund in book.refunds):
+        yield "another number of segments was refunded"
+    if book.owed not in (0, 1):
+        yield f"owed {book.owed} times"
+
+
+def _refunded_by_the_terms(book: Book, takes: list[Take]) -> Iterable[str]:
+    """Charged on submission: refunded if and only if no carrier took it. On delivery: unless delivered."""
+    if book.accepted["charge_on"] == "delivered":
+        if (book.owed == 0) != (book.outcome in FAILED):
+            yield f"{book.outcome or 'no outcome'}, and owed {book.owed} times"
+    elif takes and book.owed == 0:
+        yield f"refunded, and the carrier took {len(takes)} of its parts: {book.outcome}"
+    elif not takes and book.owed == 1 and book.outcome and not book.count("submission_in_doubt"):
+        yield f"charged, and no carrier took it: {book.outcome}"
+
+
+def _sent_once(book: Book, takes: list[Take]) -> Iterable[str]:
+    resends = book.count("doubt_resolved", resend=True)
+    for part in {take.key[1] for take in takes}:
+        times = sum(take.key[1] == part for take in takes)
+        if times > 1 + resends:
+            yield f"the carrier got part {part} {times} times, and a person asked for {resends} more"
+
+
+def _reported(book: Book, takes: list[Take]) -> Iterable[str]:
+    """What the carrier reported and we acknowledged is what the message says, where it is beyond doubt."""
+    statuses = {status for take in takes for status in take.acknowledged if status != "ACCEPTD"}
+    parts = {take.key[1] for take in takes if "DELIVRD" in take.offered}
+    if book.outcome == "delivered" and len(parts) < book.accepted["parts"]:
+        yield f"delivered, and the carrier reported only parts {sorted(parts)}"
+    doubted = book.count("submission_in_doubt")
+    whole = len(takes) == book.accepted["parts"] and all(take.answered for take in takes)
+    if not whole or doubted:
+        return
+    complete = all(set(take.acknowledged) - {"ACCEPTD"} for take in takes)
+    if complete and statuses == {"DELIVRD"} and book.outcome != "delivered":
+        yield f"every part was reported delivered, the message is {book.outcome or 'without outcome'}"
+    if statuses and "DELIVRD" not in statuses and book.outcome != "failed":
+        yield f"reported as {statuses}, the message is {book.outcome or 'without outcome'}"
+
+
+def _proof(world: World) -> Proof:
+    proof = Proof()
+    for recorded in world.disk.everything():
+        proof.feed(recorded)
+    return proof
+
+
+def _leftovers(world: World) -> Iterable[str]:
+    known = {(row.link, row.carrier_id) for row in world.disk.parts}
+    for held in world.disk.held.values():
+        if (held.link, held.carrier_id) in known:
+            yield f"a receipt for {held.carrier_id} is held though its message is known"
+    worker = world.worker
+    if worker is not None and not worker.process.dead.is_set():
+        for name, carriage in worker.carriages.items():
+            if carriage.used:
+                yield f"link {name}: {carriage.used} places were never given back"
+    personal = [row.topic for row in world.disk.log if b"1380013" in row.state or b"1300013" in row.state]
+    if personal:
+        yield f"phone numbers in {set(personal)}"
