@@ -7,7 +7,10 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from eventsourcing.persistence import InterfaceError, OperationalError
 
 from application.ports import Entry, Outcome
 
@@ -15,7 +18,8 @@ Write = Callable[[Sequence[Entry]], Sequence[Outcome]]
 _GATHERED = 32
 _GATHER_SECONDS = 0.003
 _SMALL = 20
-"""Submissions up to this many entries go before larger ones, so that a bulk call delays no single message."""
+"""Submissions up to this many entries go before larger ones, so that a bulk call delays no single message;
+a larger one that found no room goes first the next time, so that it is not passed over for ever."""
 
 
 class Overloaded(Exception):  # noqa: N818
@@ -48,6 +52,7 @@ class GroupCommit:
         self._waiting = _Waiting()
         self._changed = threading.Condition()
         self._closed = False
+        self._large_first = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
@@ -102,25 +107,35 @@ class GroupCommit:
         self._changed.wait_for(lambda: self._waiting.entries >= wanted or self._closed, _GATHER_SECONDS)
 
     def _take(self) -> list[Submission]:
-        """The next group: small submissions first, then large ones, as many as fit; at least one."""
+        """The next group: as many submissions as fit, at least one, and large ones every other time at least."""
         group: list[Submission] = []
         room = self._most_entries
-        for queue in (self._waiting.small, self._waiting.large):
+        small, large = self._waiting.small, self._waiting.large
+        had_large = len(large)
+        for queue in (large, small) if self._large_first else (small, large):
             while queue and (not group or len(queue[0].entries) <= room):
                 submission = queue.popleft()
                 room -= len(submission.entries)
                 group.append(submission)
+        self._large_first = 0 < len(large) == had_large
         self._waiting.entries -= sum(len(s.entries) for s in group)
         return group
 
     def _write_group(self, group: Sequence[Submission]) -> None:
+        """Write a group; what cannot be written at all is an error of its own caller, not of its neighbours."""
         entries = [entry for submission in group for entry in submission.entries]
         try:
             outcomes = self._write(entries)
-        except Exception as error:  # noqa: BLE001  (the callers get it, whatever it is)
+        except (InterfaceError, OperationalError) as error:
             _answer(group, error)
-            return
-        _answer(group, outcomes)
+        except Exception as error:  # noqa: BLE001  (the callers get it, whatever it is)
+            if len(group) == 1:
+                _answer(group, error)
+            else:
+                for submission in group:
+                    self._write_group([submission])
+        else:
+            _answer(group, outcomes)
 
 
 def _answer(group: Sequence[Submission], result: Sequence[Outcome] | Exception) -> None:
@@ -133,7 +148,8 @@ def _answer(group: Sequence[Submission], result: Sequence[Outcome] | Exception) 
         by_loop.setdefault(submission.loop, []).append((submission, share))
         start = end
     for loop, answers in by_loop.items():
-        if not loop.is_closed():
+        # A loop that is closed has nobody left who waits; this thread serves the others.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(_settle, answers)
 
 
