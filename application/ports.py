@@ -84,6 +84,7 @@ class HeldReceipt:
     error: str
     carrier_time: str
     phone_index: bytes
+    """The number's blind indexes of the day it came and of the days before, as the receipt recorder packs them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ looked at again when its message is known.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -34,6 +34,9 @@ from domain.values import local_day
 
 MAX_TRIES = 50
 _PAGE = 500
+_DAYS_BACK = 3
+"""The longest validity of a message: so long before its receipt it may have been accepted."""
+_INDEX_OCTETS = 16
 _MOST_TO_ONE_PHONE = 100
 """The store names no more: who has so many may have others that were not named."""
 
@@ -95,10 +98,8 @@ class ReceiptRecorder:
     async def match_doubtful(self) -> int:
         """Match held receipts to submissions in doubt by phone: only where exactly one message is meant."""
         matched = 0
-        today = local_day(self._now())
-        days = (today, today - timedelta(days=1))
         for id_, held in await self._store.held_unmatched(limit=_PAGE):
-            owner = await self._owner(held, days) if held.phone_index else None
+            owner = await self._owner(held)
             if owner is not None:
                 message_id, part = owner
                 report = Report(part=part, receipt=held, held=id_)
@@ -118,9 +119,13 @@ class ReceiptRecorder:
             known[id_] = Remembered(state, history[-1].version)
         return known
 
-    async def _owner(self, held: HeldReceipt, days: Sequence[date]) -> tuple[UUID, int] | None:
+    async def _owner(self, held: HeldReceipt) -> tuple[UUID, int] | None:
         """The message in doubt, and its part, that an unknown carrier id belongs to beyond question."""
-        to_phone = [id_ for day in days for id_ in await self._store.find_by_index(day, held.phone_index)]
+        to_phone = [
+            id_
+            for day, index in _unpack(held.phone_index)
+            for id_ in await self._store.find_by_index(day, index)
+        ]
         histories = await self._store.load(to_phone)
         states = {id_: fold(message.evolve, history) for id_, history in histories.items()}
         possible = {id_: state for id_, state in states.items() if state and _may_own(state, held.link)}
@@ -157,18 +162,20 @@ class ReceiptRecorder:
         raise RuntimeError("a message kept moving while a late answer was recorded")
 
     def _held(self, link: str, receipt: Receipt) -> HeldReceipt:
-        """A receipt in its stored form: the number only as blind index of the day."""
+        """A receipt in its stored form: the number only as blind indexes, of today and the days before."""
         try:
-            index = self._vault.phone_index(normalise(receipt.phone), local_day(self._now())) or b""
+            phone = normalise(receipt.phone)
         except BadInput:
-            index = b""
+            indexes = b""
+        else:
+            indexes = _pack(local_day(self._now()), lambda day: self._vault.phone_index(phone, day))
         return HeldReceipt(
             link=link,
             carrier_id=receipt.carrier_id,
             status=receipt.status[:20],
             error=receipt.error_code[:20],
             carrier_time=receipt.done_text[:20],
-            phone_index=index,
+            phone_index=indexes,
         )
 
     async def _record(
@@ -252,6 +259,24 @@ def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:
         error=receipt.error,
         carrier_time=receipt.carrier_time,
     )
+
+
+def _pack(today: date, index: Callable[[date], bytes | None]) -> bytes:
+    """A number's blind indexes by day: a message may have been accepted days before its receipt comes."""
+    packed = b""
+    for back in range(_DAYS_BACK + 1):
+        day = today - timedelta(days=back)
+        found = index(day)
+        if found is not None:
+            packed += day.toordinal().to_bytes(4) + found
+    return packed
+
+
+def _unpack(packed: bytes) -> list[tuple[date, bytes]]:
+    """The days and indexes that `_pack` wrote."""
+    size = 4 + _INDEX_OCTETS
+    pieces = (packed[start : start + size] for start in range(0, len(packed), size))
+    return [(date.fromordinal(int.from_bytes(piece[:4])), piece[4:]) for piece in pieces]
 
 
 def _part_row(owner: tuple[UUID, int], held: HeldReceipt) -> tuple[PartRow, ...]:

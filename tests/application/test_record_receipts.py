@@ -127,11 +127,13 @@ async def test_a_receipt_without_an_id_or_with_a_foreign_number_is_held():
 
 
 @story
-async def test_the_number_of_a_held_receipt_is_kept_only_as_its_blind_index():
+async def test_the_number_of_a_held_receipt_is_kept_only_as_its_blind_index_of_each_day():
     office = await Office().open()
     await office.accept()
     await office.report(("X", "DELIVRD"))
-    assert held(office)[0].phone_index == office.vault.phone_index("+8613800138000", office.now.date())
+    index = office.vault.phone_index("+8613800138000", office.now.date())
+    assert index is not None
+    assert index in held(office)[0].phone_index
     assert "13800138000" not in repr(held(office))
 
 
@@ -358,3 +360,26 @@ async def test_a_receipt_held_before_midnight_still_finds_its_message_after():
     office.now += timedelta(minutes=2)
     assert await office.recorder.match_doubtful() == 1
     assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_a_receipt_that_comes_after_midnight_finds_the_message_of_the_day_before():
+    office = await Office().open()
+    office.now = office.now.replace(hour=15, minute=59)
+    id_ = await in_doubt(office)
+    office.now += timedelta(minutes=2)
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 1
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_a_receipt_is_not_given_to_today_s_message_while_yesterday_s_is_in_doubt_too():
+    office = await Office().open()
+    office.now = office.now.replace(hour=15, minute=59)
+    ids = [await in_doubt(office, "yesterday")]
+    office.now += timedelta(minutes=2)
+    ids.append(await in_doubt(office, "today"))
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 0
+    assert {office.message(id_).status for id_ in ids} == {Status.IN_DOUBT}
