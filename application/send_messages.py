@@ -9,7 +9,7 @@ the contract. What is refused leaves nothing behind.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from application.ports import Acceptance, Committed, Conflict, Entry, Now, Outco
 from domain import numbering, text
 from domain.aggregates import fold, message
 from domain.aggregates.contract import Contract
-from domain.aggregates.link import Link
 from domain.aggregates.message import Status
 from domain.errors import BadInput, Conflicting, NotAccepting, Refusal
 from domain.events.message import Accepted, Charged
@@ -79,6 +78,18 @@ class _Prepared:
     body: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """What holds for all messages of a call while they are prepared."""
+
+    command: SendMessages
+    contract: Versioned[Contract]
+    served: frozenset[Carrier]
+    """Carriers whose numbers a link takes now."""
+    now: datetime
+    day: date
+
+
 class MessageSender:
     """Handles `SendMessages`; one for each process."""
 
@@ -119,8 +130,7 @@ class MessageSender:
             for place in places:
                 answers[place] = NotAccepting("no_contract", "The account has no contract.")
             return {}
-        now = self._now()
-        links = await self._directory.links()
+        moment = await self._moment(command, contract)
         prepared: dict[int, _Prepared] = {}
         seen: set[str] = set()
         for count, place in enumerate(places):
@@ -128,7 +138,7 @@ class MessageSender:
                 await asyncio.sleep(0)
             key, draft = command.drafts[place]
             try:
-                made = await self._prepare_one(command, contract, links, now, key, draft)
+                made = await self._prepare_one(moment, key, draft)
                 if command.refuse_duplicates and made.body in seen:
                     raise BadInput(
                         "duplicate_recipient", "The call has this text to this number already.", field="phone"
@@ -139,21 +149,24 @@ class MessageSender:
                 answers[place] = refusal
         return prepared
 
-    async def _prepare_one(
-        self,
-        command: SendMessages,
-        contract: Versioned[Contract],
-        links: Sequence[Link],
-        now: datetime,
-        key: str,
-        draft: Draft,
-    ) -> _Prepared:
+    async def _moment(self, command: SendMessages, contract: Versioned[Contract]) -> _Moment:
+        now = self._now()
+        links = await self._directory.links()
+        return _Moment(
+            command=command,
+            contract=contract,
+            served=frozenset(carrier for carrier in Carrier if any(link.serves(carrier) for link in links)),
+            now=now,
+            day=local_day(now),
+        )
+
+    async def _prepare_one(self, moment: _Moment, key: str, draft: Draft) -> _Prepared:
         phone = numbering.normalise(draft.phone)
         carrier = numbering.carrier_of(phone)
-        category, whole = await self._compose(command.account, draft)
-        if not any(link.serves(carrier) for link in links):
+        category, whole = await self._compose(moment.command.account, draft)
+        if carrier not in moment.served:
             raise NotAccepting("no_route", "No link takes numbers of this carrier now.", field="phone")
-        return self._entry(command, contract, now, key, draft, phone, carrier, category, whole)
+        return self._entry(moment, key, draft, phone, carrier, category, whole)
 
     async def _compose(self, account: str, draft: Draft) -> tuple[Category, str]:
         """Category and whole text, signature first."""
@@ -179,9 +192,7 @@ class MessageSender:
 
     def _entry(
         self,
-        command: SendMessages,
-        contract: Versioned[Contract],
-        now: datetime,
+        moment: _Moment,
         key: str,
         draft: Draft,
         phone: str,
@@ -189,8 +200,8 @@ class MessageSender:
         category: Category,
         whole: str,
     ) -> _Prepared:
+        command, contract, day = moment.command, moment.contract, moment.day
         message = message_id(command.account, key)
-        day = local_day(now)
         terms = contract.state.terms
         size = text.measure(whole, terms.counting)
         sealed, row = self._vault.seal(
@@ -216,7 +227,7 @@ class MessageSender:
             parts=size.parts,
             units=size.units,
             charge_on=terms.charge_on,
-            expires_at=now + timedelta(seconds=self._valid_for(draft, category)),
+            expires_at=moment.now + timedelta(seconds=self._valid_for(draft, category)),
             sealed=sealed,
             body_digest=digest,
         )

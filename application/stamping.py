@@ -11,6 +11,7 @@ from typing import assert_never
 from uuid import UUID
 
 from application.ports import Acceptance, Charge, CloseYear, Committed, Conflict, Entry, OpenYear, Outcome
+from domain.aggregates.contract import Contract
 from domain.aggregates.ledger import Ledger
 from domain.aggregates.message import DebitDue, RefundDue
 from domain.errors import Refusal
@@ -39,6 +40,7 @@ class Stamp:
     ledgers: dict[tuple[str, int], Ledger]
     appended: list[Recorded] = field(default_factory=list)
     year: int = field(init=False)
+    _refusals: dict[int, Refusal | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The year is decided once for the whole group."""
@@ -65,9 +67,8 @@ class Stamp:
         version = self.versions.get(stream, 0)
         if version != charge.contract_version:
             return Conflict(stream=stream, version=version)
-        try:
-            contract.require_accepting(self.at)
-        except Refusal as refusal:
+        refusal = self._refusal(contract)
+        if refusal is not None:
             return refusal
         assert entry.stream is not None
         mark = len(self.appended)
@@ -89,6 +90,17 @@ class Stamp:
         self._append(entry.stream, (charge.accept(charged), *entry.events), entry.context)
         self._append_posting(ledger, debited, entry.context)
         return Committed(recorded=tuple(self.appended[mark:]), charged=charged)
+
+    def _refusal(self, contract: Contract) -> Refusal | None:
+        """What the contract says about this moment: asked once for all messages that rely on it."""
+        key = id(contract)
+        if key not in self._refusals:
+            try:
+                contract.require_accepting(self.at)
+                self._refusals[key] = None
+            except Refusal as refusal:
+                self._refusals[key] = refusal
+        return self._refusals[key]
 
     def _open_ledger(self, account: str, allowance: int, context: Context) -> Ledger:
         """The ledger of the moment's year; a new year opens by itself with its first debit."""

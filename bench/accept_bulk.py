@@ -7,9 +7,9 @@ run is one caller who sends the same messages one by one.
 """
 
 import argparse
-from functools import partial
+from dataclasses import replace
 
-from bench.support.load import Answers, Load, apply, bulk_body, single_body
+from bench.support.load import Load, apply, bulk_body, single_body
 from bench.support.report import show, spread_ms
 from bench.support.stage import ACCOUNT, everything, usage, warm
 
@@ -47,12 +47,13 @@ def _options() -> argparse.Namespace:
 
 def _measure(writers: int, options: argparse.Namespace) -> dict[str, object]:
     """Accepting alone: the others would carry what is accepted and take their share of the two cores."""
-    with everything(api=writers, others=(), allowance=100_000_000) as stand:
-        warm(stand, {"phone": "13800138000", "signature": "示例科技", "text": "预热"}, times=50 * writers)
+    with everything(api=writers, others=(), allowance=100_000_000) as stage:
+        stand = stage.stand
+        warm(stage)
         bodies = [bulk_body(number, batch="bench", size=_SIZE) for number in range(_PREPARED)]
         load = Load(
             host="127.0.0.1",
-            port=stand.settings.http_port,
+            ports=stage.ports,
             connections=options.callers,
             seconds=options.seconds,
             path="/v1/messages/bulk",
@@ -82,20 +83,7 @@ def _measure(writers: int, options: argparse.Namespace) -> dict[str, object]:
 
 
 def _single(load: Load) -> Load:
-    return Load(
-        **{
-            **vars(load),
-            "connections": 1,
-            "seconds": 3.0,
-            "path": "/v1/messages",
-            "body": partial(single_body),
-        }
-    )
-
-
-def answers_of(load: Load) -> Answers:
-    """Put a load on."""
-    return apply(load)
+    return replace(load, connections=1, seconds=3.0, path="/v1/messages", body=single_body)
 
 
 if __name__ == "__main__":

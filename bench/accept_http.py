@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import httpx
 
@@ -42,7 +43,7 @@ def main() -> None:
     options = _options()
     load = Load(
         host="127.0.0.1",
-        port=0,
+        ports=(0,),
         connections=options.connections,
         seconds=options.seconds,
         path="/v1/messages",
@@ -51,12 +52,13 @@ def main() -> None:
     )
     bare = _bare(load)
     others = () if options.alone else ("dispatcher", "projector", "scheduler", "worker")
-    with everything(api=options.api, others=others) as stand:
-        warm(stand, {"phone": "13800138000", "signature": "示例科技", "text": "预热"})
+    with everything(api=options.api, others=others) as stage:
+        stand = stage.stand
+        warm(stage)
         before = stand.facts("message.accepted")
         used = usage(stand)
         used.start()
-        answers = apply(_to(load, stand.settings.http_port, stand.tokens[ACCOUNT]))
+        answers = apply(_to(load, stage.ports, stand.tokens[ACCOUNT]))
         figures = used.figures()
         recorded = stand.facts("message.accepted") - before
         assert answers.statuses == {202: recorded}, (answers.statuses, recorded, answers.first_body)
@@ -85,16 +87,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _to(load: Load, port: int, token: str) -> Load:
-    return Load(
-        host=load.host,
-        port=port,
-        connections=load.connections,
-        seconds=load.seconds,
-        path=load.path,
-        token=token,
-        body=load.body,
-    )
+def _to(load: Load, ports: tuple[int, ...], token: str) -> Load:
+    return replace(load, ports=ports, token=token)
 
 
 def _bare(load: Load) -> Answers:
@@ -106,7 +100,7 @@ def _bare(load: Load) -> Answers:
     try:
         until(lambda: _answers(port), seconds=20, what="the bare endpoint answers")
         time.sleep(0.2)
-        short = Load(**{**vars(_to(load, port, "none")), "seconds": 5.0})
+        short = replace(load, ports=(port,), seconds=5.0)
         return apply(short)
     finally:
         process.terminate()

@@ -66,14 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--messages", type=int, default=60_000)
     messages = parser.parse_args().messages
-    with everything(api=1) as stand:
+    with everything(api=1) as stage:
+        stand = stage.stand
         baseline = _baseline(stand)
-        warm(stand, {"phone": "13800138000", "signature": "示例科技", "text": "预热"})
+        warm(stage)
         until(lambda: stand.statuses().get("delivered", 0) >= 50, seconds=30, what="the warm-up is delivered")
         bodies = [bulk_body(number, batch="bench", size=_SIZE) for number in range(messages // _SIZE)]
         load = Load(
             host="127.0.0.1",
-            port=stand.settings.http_port,
+            ports=stage.ports,
             connections=4,
             seconds=120,
             path="/v1/messages/bulk",

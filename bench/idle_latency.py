@@ -23,8 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--messages", type=int, default=200)
     messages = parser.parse_args().messages
-    with everything(api=1) as stand:
-        warm(stand, {"phone": "13800138000", "signature": "示例科技", "text": "预热"}, times=20)
+    with everything(api=1) as stage:
+        stand = stage.stand
+        warm(stage, times=20)
         until(lambda: stand.statuses().get("delivered", 0) >= 20, seconds=30, what="the warm-up is delivered")
         used = usage(stand)
         used.start()

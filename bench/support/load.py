@@ -21,7 +21,8 @@ class Load:
     """What to send: `connections` at once, each its next request as soon as the last one is answered."""
 
     host: str
-    port: int
+    ports: tuple[int, ...]
+    """Connections are spread over them in turn, as a balancer would."""
     connections: int
     seconds: float
     path: str
@@ -104,9 +105,11 @@ async def _run(load: Load) -> Answers:
     requests = _requests(load)
     start = time.perf_counter()
     clients = []
-    for _ in range(load.connections):
+    for number in range(load.connections):
         _, client = await loop.create_connection(
-            lambda: _Client(requests, start + load.seconds, note), load.host, load.port
+            lambda: _Client(requests, start + load.seconds, note),
+            load.host,
+            load.ports[number % len(load.ports)],
         )
         clients.append(client)
     await asyncio.gather(*(client.done for client in clients))

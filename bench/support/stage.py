@@ -1,24 +1,30 @@
 """The platform as the benchmarks run it: every process, the simulated carrier, PostgreSQL with fsync on."""
 
 import tempfile
-import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 from bench.support.report import Usage
 from domain.events.contract import Terms
-from domain.values import Carrier
 from infrastructure.simulator.script import Script
-from tests.support.stand import LINKS, LinkSpec, Stand, open_stand, until
+from tests.support.stand import LINKS, LinkSpec, Stand, free_port, open_stand, until
 
 ACCOUNT = "demo"
 SCRIPT = Script(seed=1, submit_delay_ms=1.0, receipt_delay_ms_min=50.0, receipt_delay_ms_max=200.0)
 """A quick, faultless carrier: what is measured is the platform."""
 FAST = tuple(LinkSpec(name=link.name, carriers=link.carriers, window=300) for link in LINKS)
 _OTHERS = ("dispatcher", "projector", "scheduler", "worker")
+
+
+class Stage(NamedTuple):
+    """A running platform, and the ports of its API processes."""
+
+    stand: Stand
+    ports: tuple[int, ...]
 
 
 @contextmanager
@@ -29,7 +35,7 @@ def everything(
     links: Collection[LinkSpec] = FAST,
     script: Script = SCRIPT,
     allowance: int = 300_000,
-) -> Iterator[Stand]:
+) -> Iterator[Stage]:
     """All processes up and the links connected; `api` processes share one port."""
     with (
         tempfile.TemporaryDirectory(prefix="smsledger-bench-") as folder,
@@ -41,11 +47,28 @@ def everything(
         ) as stand,
     ):
         stand.start(*others)
-        stand.start(*api_names(api))
+        ports = tuple(_start_api(stand, name) for name in api_names(api))
         if "worker" in others:
             names = {link.name for link in links}
             until(lambda: stand.connected() == names, seconds=30, what="the links are connected")
-        yield stand
+        yield Stage(stand, ports)
+
+
+def _start_api(stand: Stand, name: str) -> int:
+    """An API process on a port of its own, so that connections can be spread evenly."""
+    port = stand.settings.http_port if name == "api" else free_port()
+    stand.environment = {**stand.environment, "SMSLEDGER_HTTP_PORT": str(port)}
+    stand.start(name)
+    url = f"http://127.0.0.1:{port}/healthz"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(answers, seconds=20, what=f"{name} answers")
+    return port
 
 
 def api_names(count: int) -> list[str]:
@@ -62,25 +85,11 @@ def usage(stand: Stand) -> Usage:
     return Usage(pids)
 
 
-def warm(stand: Stand, body: Mapping[str, object], *, times: int = 50) -> None:
-    """Let connections, plans and caches settle before anything is measured."""
-    token = stand.tokens[ACCOUNT]
-    with httpx.Client(base_url=stand.url, trust_env=False) as client:
-        for _ in range(times):
-            answer = client.post("/v1/messages", json=body, headers={"Authorization": f"Bearer {token}"})
-            answer.raise_for_status()
-
-
-def drained(stand: Stand, accepted: int, *, seconds: float) -> float:
-    """Wait until every accepted message is final in the read models; returns the seconds it took."""
-    began = time.monotonic()
-
-    def done() -> bool:
-        final = sum(stand.statuses().get(status, 0) for status in ("delivered", "failed", "expired"))
-        return final >= accepted and stand.behind() == 0
-
-    until(done, seconds=seconds, what=f"{accepted} messages are final", every=0.2)
-    return time.monotonic() - began
-
-
-PHONES = {Carrier.MOBILE: "1380013", Carrier.UNICOM: "1300013", Carrier.TELECOM: "1890018"}
+def warm(stage: Stage, *, times: int = 50) -> None:
+    """Let connections, plans and caches of every API process settle before anything is measured."""
+    headers = {"Authorization": f"Bearer {stage.stand.tokens[ACCOUNT]}"}
+    body = {"phone": "13800138000", "signature": "示例科技", "text": "预热"}
+    for port in stage.ports:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers) as client:
+            for _ in range(times):
+                client.post("/v1/messages", json=body).raise_for_status()

@@ -146,7 +146,9 @@ class Soak:
         self._scene.stand.start(name)
 
     def _kill_postgres(self) -> str:
-        return f"killed PostgreSQL, back in {self._scene.stand.kill_postgres():.1f} s"
+        away = self._random.choice((0.0, 0.0, 0.0, 5.0, 20.0))
+        back = self._scene.stand.kill_postgres(away_seconds=away)
+        return f"killed PostgreSQL, away for {away:.0f} s, then back in {back:.1f} s"
 
     def _kill_redis(self) -> str:
         return f"killed Valkey, back in {self._scene.stand.kill_redis():.1f} s"

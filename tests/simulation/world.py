@@ -285,7 +285,7 @@ class World:
     async def _consume(self, worker: Worker) -> None:
         """Takes jobs; one that fails or whose process dies goes back to the queue, or is lost with it."""
         while True:
-            await worker.process.step()
+            worker.process.check()
             if not self.queue:
                 await asyncio.sleep(self.random.uniform(0.1, 2.0))
                 continue

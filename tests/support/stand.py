@@ -159,19 +159,29 @@ class Stand:
 
     # Servers.
 
-    def kill_postgres(self) -> float:
-        """SIGKILL to the postmaster; returns the seconds until the guard has brought it back."""
-        return self._kill_server(self.servers.postgres_pid, lambda: self.servers.postgres_restarts)
+    def kill_postgres(self, *, away_seconds: float = 0) -> float:
+        """SIGKILL to the postmaster; returns the seconds until the guard has brought it back.
+
+        With `away_seconds` the guard is held back so long, and the database is away meanwhile.
+        """
+        restarts = self.servers.postgres_restarts
+        os.kill(self.servers.guard_pid, signal.SIGSTOP)
+        try:
+            os.kill(self.servers.postgres_pid, signal.SIGKILL)
+            time.sleep(away_seconds)
+        finally:
+            os.kill(self.servers.guard_pid, signal.SIGCONT)
+        return until(
+            lambda: self.servers.postgres_restarts > restarts, seconds=30, what="PostgreSQL is brought back"
+        )
 
     def kill_redis(self) -> float:
         """SIGKILL to Valkey; returns the seconds until the guard has brought it back."""
-        return self._kill_server(self.servers.redis_pid, lambda: self.servers.redis_restarts)
-
-    def _kill_server(self, pid: int, restarts: Callable[[], int]) -> float:
-        before, began = restarts(), time.monotonic()
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: restarts() > before, seconds=30, what="the guard has brought the server back")
-        return time.monotonic() - began
+        restarts = self.servers.redis_restarts
+        os.kill(self.servers.redis_pid, signal.SIGKILL)
+        return until(
+            lambda: self.servers.redis_restarts > restarts, seconds=30, what="Valkey is brought back"
+        )
 
     # Carriers and links.
 
