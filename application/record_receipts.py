@@ -289,7 +289,7 @@ def _part_row(owner: tuple[UUID, int], held: HeldReceipt) -> tuple[PartRow, ...]
 def _may_own(state: Message, link: str) -> bool:
     """Whether the carrier may have parts of it under ids that nobody knows: on the wire, or ever in doubt."""
     unanswered = state.status in (Status.SUBMITTING, Status.IN_DOUBT) and state.link == link
-    return unanswered or (state.doubted and state.status is not Status.DELIVERED)
+    return unanswered or state.doubted
 
 
 def _unanswered_part(state: Message) -> int:

@@ -307,6 +307,20 @@ async def test_a_receipt_that_may_belong_to_a_message_once_in_doubt_settles_no_o
 
 
 @story
+async def test_a_receipt_that_may_belong_to_an_attempt_before_a_resend_settles_no_other():
+    office = await Office().open()
+    first = await in_doubt(office, "k1")
+    await resolve_doubt(office.store, first, resend=True, reason="asked the carrier", context=BY)
+    office.carriage.script = lambda _part, _key: Taken("C2")
+    await office.submit(first)
+    await office.report(("C2", "DELIVRD"))
+    second = await in_doubt(office, "k2")
+    await office.report(("X1", "DELIVRD"))
+    assert await office.recorder.match_doubtful() == 0
+    assert office.message(second).status is Status.IN_DOUBT
+
+
+@story
 async def test_a_receipt_of_an_unknown_id_belongs_to_the_part_that_was_not_answered():
     office = await Office().open()
     id_ = await office.accept(text=LONG)
