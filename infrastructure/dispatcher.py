@@ -22,6 +22,8 @@ from infrastructure.log_reader import LogReader
 TRACKING = "dispatcher"
 _PAGE = 5_000
 _IDLE_SECONDS = 1.0
+_BUSY_EVENTS = 10
+_REST_SECONDS = 0.03
 _log = logging.getLogger(__name__)
 
 
@@ -50,19 +52,22 @@ class Dispatcher:
             try:
                 if position is None:
                     position = self._tracking.max_tracking_id(TRACKING) or 0
-                position = self._step(position)
+                position = self._step(position, stop)
             except (PersistenceError, RedisError, BrokerConnectionError) as error:
                 _log.warning("dispatcher waits: %s", type(error).__name__)
                 position = None
                 stop.wait(_IDLE_SECONDS)
 
-    def _step(self, position: int) -> int:
+    def _step(self, position: int, stop: threading.Event) -> int:
         window = self._log.window(position, _PAGE, TOPICS)
         if window.end == position:
             self._log.wait(position, _IDLE_SECONDS)
             return position
         self.dispatch(job for recorded in window.events for job in jobs(recorded))
         self._tracking.insert_tracking(Tracking(TRACKING, window.end))
+        if len(window.events) >= _BUSY_EVENTS:
+            # Under load a moment's rest makes one job of many; a lone message never waits for it.
+            stop.wait(_REST_SECONDS)
         return window.end
 
     def dispatch(self, found: Iterable[SubmitJob]) -> int:

@@ -17,7 +17,8 @@ from infrastructure.supervisor import ProcessSpec, Supervisor
 
 READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
-_NICE = {"worker": 2, "dispatcher": 2, "projector": 5, "scheduler": 5}
+NICE = {"worker": 8, "dispatcher": 5, "projector": 10, "scheduler": 10}
+"""On one machine accepting goes first: what is accepted is safe, and is carried as soon as there is time."""
 _OF_CLIENTS = frozenset({"SMSLEDGER_API_KEY", "SMSLEDGER_URL"})
 
 Say = Callable[[str], None]
@@ -103,7 +104,7 @@ def started(
 def specs(settings: Settings, simulator: SimulatorPlan | None) -> list[ProcessSpec]:
     """The processes in the order they start; they stop in the reverse one, the API first."""
     made = [
-        ProcessSpec(name=name, arguments=(name,), nice=_NICE[name])
+        ProcessSpec(name=name, arguments=(name,), nice=NICE[name])
         for name in ("scheduler", "projector", "worker", "dispatcher")
     ]
     if simulator is not None:

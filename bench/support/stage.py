@@ -1,5 +1,6 @@
 """The platform as the benchmarks run it: every process, the simulated carrier, PostgreSQL with fsync on."""
 
+import os
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import httpx
 from bench.support.report import Usage
 from domain.events.contract import Terms
 from infrastructure.simulator.script import Script
+from infrastructure.stack import NICE
 from tests.support.stand import LINKS, LinkSpec, Stand, free_port, open_stand, until
 
 ACCOUNT = "demo"
@@ -46,7 +48,9 @@ def everything(
             script=script,
         ) as stand,
     ):
-        stand.start(*others)
+        for name in others:
+            stand.start(name)
+            os.setpriority(os.PRIO_PROCESS, stand.processes[name].pid, NICE[name])
         ports = tuple(_start_api(stand, name) for name in api_names(api))
         if "worker" in others:
             names = {link.name for link in links}
