@@ -58,6 +58,7 @@ class Application(FastAPI):
         self.lags = monitoring.Lags(platform)
         self.metrics = Metrics(waiting=lambda: platform.store.waiting, lags=self.lags)
         self.state.platform = platform
+        platform.store.group.wrote = self.metrics.wrote_group
         self.broker = make_broker(platform.settings.redis_url) if platform.settings.redis_url else None
 
     def openapi(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class EventStore:
     ) -> None:
         self.datastore = datastore
         self.recorder = LedgerRecorder(datastore, patience_seconds=patience_seconds)
-        self._group = GroupCommit(self.recorder.commit, most_entries=most_entries, most_waiting=most_waiting)
+        self.group = GroupCommit(self.recorder.commit, most_entries=most_entries, most_waiting=most_waiting)
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
         self._queries = _queries(datastore.schema)
 
@@ -70,7 +70,7 @@ class EventStore:
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         """Group commit."""
-        return await self._group.commit(entries)
+        return await self.group.commit(entries)
 
     async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
         """Ciphertexts by message; one read a day, so that each looks into one partition only."""
@@ -114,7 +114,7 @@ class EventStore:
     @property
     def waiting(self) -> int:
         """Entries waiting for the log in this process."""
-        return self._group.waiting
+        return self.group.waiting
 
     async def in_thread(self, work: Callable[[], Answer]) -> Answer:
         """Run blocking work on the store's threads."""
@@ -126,7 +126,7 @@ class EventStore:
 
     def close(self) -> None:
         """Write what waits and let the connections go."""
-        self._group.close()
+        self.group.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.datastore.close()
 

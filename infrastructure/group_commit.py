@@ -53,6 +53,8 @@ class GroupCommit:
         self._changed = threading.Condition()
         self._closed = False
         self._large_first = False
+        self.wrote: Callable[[int], None] = lambda _: None
+        """Told how many entries each group had, from the writing thread."""
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
@@ -136,6 +138,7 @@ class GroupCommit:
                     self._write_group([submission])
         else:
             _answer(group, outcomes)
+        self.wrote(len(entries))
 
 
 def _answer(group: Sequence[Submission], result: Sequence[Outcome] | Exception) -> None:

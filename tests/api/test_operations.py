@@ -98,6 +98,8 @@ def test_metrics_count_by_route_status_and_code(own_door: Door):
         'smsledger_read_model_lag_events{name="messages_v1"} 0.0',
     ):
         assert line in lines
+    groups = next(line for line in lines if line.startswith("smsledger_group_entries_sum"))
+    assert float(groups.split()[1]) >= 3
     assert "13800138000" not in page.text
 
 
