@@ -21,6 +21,22 @@ from infrastructure.vault import FileVault, KeyStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long reads and writes wait for a database that is away, and writes for company in their group."""
+
+    seconds: float
+    gather_entries: int
+    gather_seconds: float
+
+
+SOMEBODY_WAITS = Patience(seconds=10.0, gather_entries=32, gather_seconds=0.003)
+"""A caller waits for the answer: soon an error, soon a write."""
+NOBODY_WAITS = Patience(seconds=600.0, gather_entries=500, gather_seconds=0.02)
+"""Answers of carriers are in memory until they are written: rather late than lost, and in few large groups, so
+that the lock is there for those who wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """What a process works with; close it to let go of connections after the last write."""
 
@@ -66,12 +82,8 @@ def keys_dir(settings: Settings) -> Path:
     return settings.keys_dir or data_dir(settings) / "keys"
 
 
-def build(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 10.0) -> Platform:
-    """Everything wired over one pool. Raises SettingsError where no database is named.
-
-    `patience_seconds` is how long a read or write waits for a database that is away: seconds where a person
-    waits for the answer, minutes where what would be lost is worth more.
-    """
+def build(settings: Settings, *, now: Now = utc_now, patience: Patience = SOMEBODY_WAITS) -> Platform:
+    """Everything wired over one pool. Raises SettingsError where no database is named."""
     if not settings.database_url:
         raise SettingsError(
             "SMSLEDGER_DATABASE_URL is empty: start everything with `smsledger up`, or set it"
@@ -80,7 +92,9 @@ def build(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 1
         connect(settings.database_url, schema=settings.db_schema, pool_size=settings.pool_size),
         most_entries=settings.group_entries,
         most_waiting=settings.max_waiting,
-        patience_seconds=patience_seconds,
+        patience_seconds=patience.seconds,
+        gather_entries=patience.gather_entries,
+        gather_seconds=patience.gather_seconds,
     )
     vault = FileVault(KeyStore(keys_dir(settings)))
     directory = Directory(store, seconds=time.monotonic)
@@ -97,9 +111,11 @@ def build(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 1
 
 
 @contextmanager
-def platform(settings: Settings, *, now: Now = utc_now, patience_seconds: float = 10.0) -> Iterator[Platform]:
+def platform(
+    settings: Settings, *, now: Now = utc_now, patience: Patience = SOMEBODY_WAITS
+) -> Iterator[Platform]:
     """A platform for the length of a block."""
-    made = build(settings, now=now, patience_seconds=patience_seconds)
+    made = build(settings, now=now, patience=patience)
     try:
         yield made
     finally:

@@ -23,7 +23,7 @@ TRACKING = "dispatcher"
 _PAGE = 5_000
 _IDLE_SECONDS = 1.0
 _BUSY_EVENTS = 10
-_REST_SECONDS = 0.03
+_REST_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 

@@ -33,10 +33,18 @@ class EventStore:
         most_entries: int,
         most_waiting: int,
         patience_seconds: float = 10.0,
+        gather_entries: int = 32,
+        gather_seconds: float = 0.003,
     ) -> None:
         self.datastore = datastore
         self.recorder = LedgerRecorder(datastore, patience_seconds=patience_seconds)
-        self.group = GroupCommit(self.recorder.commit, most_entries=most_entries, most_waiting=most_waiting)
+        self.group = GroupCommit(
+            self.recorder.commit,
+            most_entries=most_entries,
+            most_waiting=most_waiting,
+            gather_entries=gather_entries,
+            gather_seconds=gather_seconds,
+        )
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
         self._queries = _queries(datastore.schema)
 

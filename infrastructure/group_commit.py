@@ -15,8 +15,6 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 from application.ports import Entry, Outcome
 
 Write = Callable[[Sequence[Entry]], Sequence[Outcome]]
-_GATHERED = 32
-_GATHER_SECONDS = 0.003
 _SMALL = 20
 """Submissions up to this many entries go before larger ones, so that a bulk call delays no single message;
 a larger one that found no room goes first the next time, so that it is not passed over for ever."""
@@ -45,10 +43,20 @@ class _Waiting:
 class GroupCommit:
     """Collects submissions from any event loop and gives each its outcomes back."""
 
-    def __init__(self, write: Write, *, most_entries: int, most_waiting: int) -> None:
+    def __init__(
+        self,
+        write: Write,
+        *,
+        most_entries: int,
+        most_waiting: int,
+        gather_entries: int = 32,
+        gather_seconds: float = 0.003,
+    ) -> None:
         self._write = write
         self._most_entries = most_entries
         self._most_waiting = most_waiting
+        self._gather_entries = gather_entries
+        self._gather_seconds = gather_seconds
         self._waiting = _Waiting()
         self._changed = threading.Condition()
         self._closed = False
@@ -105,8 +113,8 @@ class GroupCommit:
 
         Half a group costs nearly as much to write as a whole one. Nobody waits who is alone.
         """
-        wanted = min(last, _GATHERED)
-        self._changed.wait_for(lambda: self._waiting.entries >= wanted or self._closed, _GATHER_SECONDS)
+        wanted = min(last, self._gather_entries)
+        self._changed.wait_for(lambda: self._waiting.entries >= wanted or self._closed, self._gather_seconds)
 
     def _take(self) -> list[Submission]:
         """The next group: as many submissions as fit, at least one, and large ones every other time at least."""

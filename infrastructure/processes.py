@@ -13,7 +13,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from domain.aggregates import fold, link
 from domain.aggregates.link import Link
 from infrastructure import projector
-from infrastructure.bootstrap import Platform, collect_rarely, platform
+from infrastructure.bootstrap import NOBODY_WAITS, Platform, collect_rarely, platform
 from infrastructure.dispatcher import Dispatcher, Links
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases
@@ -23,8 +23,6 @@ from infrastructure.settings import Settings
 from infrastructure.worker import Worker, pause
 
 _TURN_SECONDS = 0.5
-_WORKER_PATIENCE_SECONDS = 600.0
-"""Answers of carriers are in the worker's memory until they are written: it waits for the database."""
 
 
 def run_worker(settings: Settings) -> None:
@@ -33,7 +31,7 @@ def run_worker(settings: Settings) -> None:
     async def work(made: Platform, stop: asyncio.Event) -> None:
         await Worker(made, redis_url=settings.redis_url).run(stop)
 
-    with platform(settings, patience_seconds=_WORKER_PATIENCE_SECONDS) as made:
+    with platform(settings, patience=NOBODY_WAITS) as made:
         _run(lambda stop: work(made, stop))
 
 

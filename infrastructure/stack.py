@@ -17,8 +17,8 @@ from infrastructure.supervisor import ProcessSpec, Supervisor
 
 READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
-NICE = {"worker": 8, "dispatcher": 5, "projector": 10, "scheduler": 10}
-"""On one machine accepting goes first: what is accepted is safe, and is carried as soon as there is time."""
+NICE = {"worker": 0, "dispatcher": 0, "projector": 10, "scheduler": 10}
+"""Read models can wait. Who writes to the log must not: a slow holder of its lock would hold up everybody."""
 _OF_CLIENTS = frozenset({"SMSLEDGER_API_KEY", "SMSLEDGER_URL"})
 
 Say = Callable[[str], None]

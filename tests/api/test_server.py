@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from infrastructure.bootstrap import platform
+from infrastructure.bootstrap import SOMEBODY_WAITS, platform
 from infrastructure.settings import Settings
 from tests.api.test_refusals import require_problem
 from tests.support.door import open_door, run
@@ -143,7 +144,10 @@ def test_without_its_database_the_api_lives_is_not_ready_and_promises_nothing(
 ):
     settings, made = sample
     name = settings.database_url.rpartition("/")[2].partition("?")[0]
-    with platform(settings, patience_seconds=0.5) as running, open_door(running, made) as door:
+    with (
+        platform(settings, patience=replace(SOMEBODY_WAITS, seconds=0.5)) as running,
+        open_door(running, made) as door,
+    ):
         before = door.events()
         assert door.client.get("/readyz").status_code == 200
         with psycopg.connect(server_url, autocommit=True) as connection:

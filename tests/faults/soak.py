@@ -127,7 +127,7 @@ class Soak:
         return f"froze {name} for {self._froze([process.pid]):.1f} s"
 
     def _freeze_postgres(self) -> str:
-        postmaster = psutil.Process(self._scene.stand.servers.postgres_pid)
+        postmaster = psutil.Process(self._scene.stand.pid_of_postgres())
         family = [postmaster.pid, *(child.pid for child in postmaster.children())]
         return f"froze PostgreSQL for {self._froze(family):.1f} s"
 

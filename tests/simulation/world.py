@@ -342,12 +342,12 @@ class World:
 
         return late
 
-    def _note(self, error: BaseException) -> None:
+    def _note(self, error: BaseException | None) -> None:
         """A lost answer may happen; whatever else is raised is a surprise that the auditor reports."""
         if isinstance(error, BaseExceptionGroup):
             for one in error.exceptions:
                 self._note(one)
-        elif not isinstance(error, LostAnswer | asyncio.CancelledError):
+        elif error is not None and not isinstance(error, LostAnswer | asyncio.CancelledError):
             self.surprises.append(error)
 
     # Time and people.
@@ -427,7 +427,9 @@ class World:
 
         For the last of it the person decides no more, so that what is left in doubt is left.
         """
-        asyncio.get_running_loop().set_task_factory(adopting_task_factory)  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(adopting_task_factory)  # type: ignore[arg-type]
+        loop.set_exception_handler(lambda _, context: self._note(context.get("exception")))
         await self.set_up()
         forever: list[Callable[[], Coroutine[Any, Any, None]]] = [
             self.dispatcher,

@@ -164,10 +164,10 @@ class Stand:
 
         With `away_seconds` the guard is held back so long, and the database is away meanwhile.
         """
-        restarts = self.servers.postgres_restarts
+        restarts, victim = self.servers.postgres_restarts, self.pid_of_postgres()
         os.kill(self.servers.guard_pid, signal.SIGSTOP)
         try:
-            os.kill(self.servers.postgres_pid, signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
             time.sleep(away_seconds)
         finally:
             os.kill(self.servers.guard_pid, signal.SIGCONT)
@@ -175,10 +175,18 @@ class Stand:
             lambda: self.servers.postgres_restarts > restarts, seconds=30, what="PostgreSQL is brought back"
         )
 
+    def pid_of_postgres(self) -> int:
+        """The postmaster's process id; fails where it is away already."""
+        pid = self.servers.postgres_pid
+        assert pid > 0, "PostgreSQL is away already"
+        return pid
+
     def kill_redis(self) -> float:
         """SIGKILL to Valkey; returns the seconds until the guard has brought it back."""
-        restarts = self.servers.redis_restarts
-        os.kill(self.servers.redis_pid, signal.SIGKILL)
+        restarts, victim = self.servers.redis_restarts, self.servers.redis_pid
+        # The guard writes 0 while there is none; to signal 0 would hit our own process group.
+        assert victim > 0, "Valkey is away already"
+        os.kill(victim, signal.SIGKILL)
         return until(
             lambda: self.servers.redis_restarts > restarts, seconds=30, what="Valkey is brought back"
         )
