@@ -147,7 +147,9 @@ class Stand:
         assert number == signal.SIGKILL or code == 0, f"{name} ended with {code}"
 
     def api_answers(self) -> bool:
-        """Whether the API answers requests."""
+        """Whether the API answers requests; fails where its process has ended."""
+        code = self.processes["api"].poll()
+        assert code is None, f"the API ended with {code}: {self.log_of('api').read_text()[-1_000:]}"
         with suppress(httpx.TransportError):
             return httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).status_code == 200
         return False
