@@ -5,7 +5,7 @@ account, the year and the posting; an empty list is the proof.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import assert_never
 from uuid import UUID
@@ -95,7 +95,9 @@ class Proof:
     def _accepted(self, recorded: Recorded, event: Accepted) -> None:
         self.messages += 1
         balance = self._debits[event.account, event.charged.year]
-        _add(balance, recorded.stream, event.segments, message=True, posting=event.charged.posting)
+        charged = event.charged
+        figures = (charged.posting, charged.included, charged.overage, charged.price_micros)
+        _add(balance, recorded.stream, event.segments, message=True, figures=figures)
 
     def _posting(self, recorded: Recorded, event: LedgerEvent) -> None:
         self.postings += 1
@@ -106,7 +108,8 @@ class Proof:
         key = (ledger.account, ledger.year)
         match event:
             case Debited(reason=DebitReason.ACCEPTED):
-                _add(self._debits[key], event.message, event.segments, posting=recorded.version)
+                figures = (recorded.version, event.included, event.overage, event.price_micros)
+                _add(self._debits[key], event.message, event.segments, figures=figures)
             case Debited():
                 # A revision takes its refund back.
                 _add(self._refunds[key], event.message, -event.segments)
@@ -135,8 +138,8 @@ class Proof:
         if version != ledger.version + 1:
             self._find("not_dense", account, year, version, f"posting {ledger.version + 1} is missing")
         again = ledger.again(event, recorded.at)
-        if again is None or again.after != event.after or _split(again) != _split(event):
-            self._find("totals_wrong", account, year, version, "totals or split do not follow from before")
+        if again is None or replace(again, chain=event.chain) != event:
+            self._find("totals_wrong", account, year, version, "its figures do not follow from before")
         elif again.chain != event.chain:
             self._find(
                 "chain_broken", account, year, version, "the hash does not follow from the posting before"
@@ -148,13 +151,17 @@ class Proof:
             self._found.append(Finding(code=code, account=account, year=year, posting=posting, detail=detail))
 
 
-def _split(event: LedgerEvent) -> tuple[int, int]:
-    return (event.included, event.overage) if isinstance(event, Debited | Refunded) else (0, 0)
-
-
-def _add(balance: _Balance, id_: UUID, segments: int, *, message: bool = False, posting: int = 0) -> None:
-    """Add a message's segments to one side; a negative number takes them off again."""
-    digest = blake2b(id_.bytes + abs(segments).to_bytes(4) + posting.to_bytes(8), digest_size=32).digest()
+def _add(
+    balance: _Balance,
+    id_: UUID,
+    segments: int,
+    *,
+    message: bool = False,
+    figures: tuple[int, ...] = (),
+) -> None:
+    """Add a message's segments to one side, with the figures that both sides know; a negative number takes
+    them off again."""
+    digest = blake2b(f"{id_}|{abs(segments)}|{figures}".encode(), digest_size=32).digest()
     value = int.from_bytes(digest) * (1 if segments >= 0 else -1)
     if message:
         balance.message_sum = (balance.message_sum + value) % _MODULUS
