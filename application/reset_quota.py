@@ -69,18 +69,18 @@ async def _reset_one(
         entries = [Entry(stream=None, version=None, context=context, charge=charge) for charge in charges]
         outcomes = await store.commit(entries)
         made = [r.event for o in outcomes if isinstance(o, Committed) for r in o.recorded]
-        closed = [event for event in made if isinstance(event, Closed)]
-        expired = sum(event.unused for event in closed)
+        expired = sum(event.unused for event in made if isinstance(event, Closed))
+        closed = any(isinstance(event, Closed) for event in made)
         opened = any(isinstance(event, Opened) for event in made)
     else:
         expired = max(0, old.after.allowance - old.after.net) if closing else 0
-        opened = bool(opening)
+        closed, opened = bool(closing), bool(opening)
     return QuotaReset(
         account=account,
         year=year,
         opened=opened,
         allowance=allowance,
-        closed_year=year - 1 if closing else None,
+        closed_year=year - 1 if closed else None,
         expired_segments=expired,
     )
 
