@@ -167,7 +167,8 @@ class Stand:
         With `away_seconds` the guard is held back so long, and the database is away meanwhile.
         """
         restarts, victim = self.servers.postgres_restarts, self.pid_of_postgres()
-        os.kill(self.servers.guard_pid, signal.SIGSTOP)
+        if away_seconds:
+            os.kill(self.servers.guard_pid, signal.SIGSTOP)
         try:
             os.kill(victim, signal.SIGKILL)
             time.sleep(away_seconds)
