@@ -26,12 +26,15 @@ OWNER = """
 import json, os, sys
 from pathlib import Path
 from infrastructure import embedded
+def answer(**told):
+    # One write a line: two processes share the pipe, and unbuffered printing would write the line's end apart.
+    os.write(1, (json.dumps(told) + "\\n").encode())
 servers = embedded.start(Path(sys.argv[1]))
 if sys.argv[2] == "forks" and os.fork() == 0:
-    print(json.dumps({"child": os.getpid()}), flush=True)
+    answer(child=os.getpid())
     sys.stdin.read()
     os._exit(0)
-print(json.dumps({"guard": servers.guard_pid, "url": servers.database_url}), flush=True)
+answer(guard=servers.guard_pid, url=servers.database_url)
 sys.stdin.read()
 """
 
