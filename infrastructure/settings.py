@@ -1,6 +1,7 @@
 """All settings, from `SMSLEDGER_*` variables or a TOML file, checked at start with a clear word."""
 
 import os
+import tomllib
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
@@ -100,3 +101,7 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = [f"SMSLEDGER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+    except UnicodeDecodeError:
+        raise SettingsError("SMSLEDGER_CONFIG: the file is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"SMSLEDGER_CONFIG: the file is not TOML: {error}") from None
