@@ -27,7 +27,7 @@ class Line:
         return max(0, self.room - sum(not answer.done() for answer in self.answers))
 
     async def ready(self) -> None:
-        while self.capacity() <= 0:  # noqa: ASYNC110
+        while self.capacity() <= 0:
             if not self.open:
                 raise LinkClosedError("one")
             await asyncio.sleep(0.001)
