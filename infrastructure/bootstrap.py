@@ -31,7 +31,7 @@ class Patience:
 
 SOMEBODY_WAITS = Patience(seconds=10.0, gather_entries=32, gather_seconds=0.003)
 """A caller waits for the answer: soon an error, soon a write."""
-NOBODY_WAITS = Patience(seconds=600.0, gather_entries=500, gather_seconds=0.02)
+NOBODY_WAITS = Patience(seconds=600.0, gather_entries=200, gather_seconds=0.02)
 """Answers of carriers are in memory until they are written: rather late than lost, and in few large groups, so
 that the lock is there for those who wait."""
 

@@ -1,6 +1,7 @@
 """A link as the submitting use case sees it: places handed out fairly, real-time before batch."""
 
 import asyncio
+import contextlib
 from collections import deque
 from uuid import UUID
 
@@ -23,6 +24,7 @@ class LinkCarriage:
         self._submitting: set[UUID] = set()
         self._turns: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
         self._taken = False
+        self._closing = False
         self._changed = asyncio.Event()
 
     @property
@@ -49,6 +51,18 @@ class LinkCarriage:
         self._used -= places
         self._changed.set()
 
+    async def finish(self, seconds: float) -> None:
+        """Hand out no more places, and wait (for so long at most) until those in use are given back.
+
+        The link has to stay open meanwhile: a long message of which only some parts went out is in doubt.
+        """
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._used:
+                    self._changed.clear()
+                    await self._changed.wait()
+
     async def submit(self, part: Part, key: PartKey) -> Answer:
         """Hand a part over and wait for what becomes of it."""
         self._submitting.add(key[0])
@@ -65,7 +79,7 @@ class LinkCarriage:
     async def _wait_for(self, least: int) -> int:
         """At least one free place, and `least` of them unless that takes too long."""
         gathered = False
-        while True:
+        while not self._closing:
             free = self._free()
             if free >= least or (free > 0 and (gathered or self._turns[Lane.REALTIME])):
                 return free
@@ -75,6 +89,7 @@ class LinkCarriage:
             else:
                 await self._link.ready()
                 await self._any_change()
+        raise LinkClosedError(self._name)
 
     async def _any_change(self) -> None:
         if self._free() > 0:

@@ -5,7 +5,8 @@ insert (application/stamping.py), and groups go in by COPY (three to four times 
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -27,6 +28,7 @@ from infrastructure.rows import Writer, changes
 
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.2
+_CLOCK = "SELECT clock_timestamp()"
 _FEW = 200
 """Entries up to which a group goes in by INSERT in a pipeline, and beyond which by COPY."""
 LedgerKey = tuple[str, int]
@@ -99,6 +101,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def _commit_knowing_least(self, entries: Sequence[Entry]) -> list[Outcome]:
         try:
+            if all(_stands_alone(entry) for entry in entries):
+                with self.datastore.get_connection() as conn:
+                    return self._append(conn, entries)
             return self._commit(entries, streams_of(entries, new=False))
         except IntegrityError:
             return self._commit(entries, streams_of(entries, new=True))
@@ -123,20 +128,31 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
     ) -> list[Outcome]:
         """Two round trips: lock and look, then write and commit."""
-        try:
-            with conn.pipeline():
-                conn.execute("BEGIN", prepare=True)
-                snapshot = self._look(conn, entries, streams)
-                outcomes, appended = stamp(entries, snapshot)
-                self._writer.insert(conn, changes(appended, entries, outcomes))
-                conn.execute("COMMIT", prepare=True)
-        except (psycopg.errors.UniqueViolation, psycopg.errors.PipelineAborted) as error:
-            conn.rollback()
-            raise IntegrityError("a stream taken for new is there") from error
-        except BaseException:
-            if not conn.closed:
-                conn.rollback()
-            raise
+        with _pipeline(conn):
+            conn.execute("BEGIN", prepare=True)
+            snapshot = self._look(conn, entries, streams)
+            outcomes, appended = stamp(entries, snapshot)
+            self._writer.insert(conn, changes(appended, entries, outcomes))
+            conn.execute("COMMIT", prepare=True)
+        return outcomes
+
+    def _append(self, conn: Connection[Any], entries: Sequence[Entry]) -> list[Outcome]:
+        """Two round trips, but the lock is taken, used and given back in the second one alone.
+
+        For entries that need no ledger and name the version they build on: the primary key says whether it
+        is still the last one. This process may then be slow without holding up anybody.
+        """
+        versions = {entry.stream: entry.version for entry in entries if entry.stream and entry.version}
+        with _pipeline(conn):
+            conn.execute("BEGIN", prepare=True)
+            clock = conn.cursor(row_factory=tuple_row).execute(_CLOCK, prepare=True)
+            at: datetime = clock.fetchall()[0][0].astimezone(UTC)
+            outcomes, appended = stamp(entries, Snapshot(at=at, versions=versions, ledgers={}))
+            made = changes(appended, entries, outcomes)
+            conn.execute(self._lock, prepare=True)
+            conn.execute(self._notify, prepare=True)
+            self._writer.insert(conn, made)
+            conn.execute("COMMIT", prepare=True)
         return outcomes
 
     def _commit_many(
@@ -157,7 +173,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         likely = _ledger_streams(entries, datetime.now(UTC))
         conn.execute(self._lock, prepare=True)
         conn.execute(self._notify, prepare=True)
-        clock.execute("SELECT clock_timestamp()", prepare=True)
+        clock.execute(_CLOCK, prepare=True)
         versions.execute(self._versions, (list(streams),), prepare=True)
         last.execute(self._last, (list(likely),), prepare=True)
         at: datetime = clock.fetchall()[0][0].astimezone(UTC)
@@ -203,6 +219,25 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 )
                 + bounds
             )
+
+
+def _stands_alone(entry: Entry) -> bool:
+    return entry.charge is None and (entry.stream is None or entry.version is not None)
+
+
+@contextmanager
+def _pipeline(conn: Connection[Any]) -> Iterator[None]:
+    """A pipeline with a whole transaction in it. A version that is taken raises IntegrityError."""
+    try:
+        with conn.pipeline():
+            yield
+    except (psycopg.errors.UniqueViolation, psycopg.errors.PipelineAborted) as error:
+        conn.rollback()
+        raise IntegrityError("a version is there already") from error
+    except BaseException:
+        if not conn.closed:
+            conn.rollback()
+        raise
 
 
 def _ledger_streams(entries: Sequence[Entry], at: datetime) -> dict[UUID, LedgerKey]:

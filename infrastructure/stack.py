@@ -17,8 +17,9 @@ from infrastructure.supervisor import ProcessSpec, Supervisor
 
 READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
-NICE = {"worker": 0, "dispatcher": 0, "projector": 10, "scheduler": 10}
-"""Read models can wait. Who writes to the log must not: a slow holder of its lock would hold up everybody."""
+NICE = {"worker": 19, "dispatcher": 5, "projector": 15, "scheduler": 10}
+"""Accepting goes first: what was accepted is safe and can wait a moment. None of these holds the log's lock while
+its own code runs (LedgerRecorder), so a slow one holds up nobody."""
 _OF_CLIENTS = frozenset({"SMSLEDGER_API_KEY", "SMSLEDGER_URL"})
 
 Say = Callable[[str], None]

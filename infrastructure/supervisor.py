@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infrastructure.priority import let_others_go_first
+
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
 HEALTHY_SECONDS = 10.0
@@ -186,8 +188,7 @@ class Supervisor:
                 os.close(log)
         child.began = time.monotonic()
         if spec.nice:
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, child.process.pid, spec.nice)
+            let_others_go_first(child.process.pid, spec.nice)
 
     def _end(self, child: _Child) -> None:
         process = child.process

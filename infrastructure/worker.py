@@ -35,7 +35,9 @@ from infrastructure.lease import Leases
 _LOOK_SECONDS = 1.0
 _MATCH_SECONDS = 1.0
 _DOUBT_EVERY = 5
-_STOP_MS = 10_000
+_FINISH_SECONDS = 4.0
+"""How long started messages may take to be answered: more than the pauses between a part's tries together."""
+_STOP_MS = 15_000
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class _Running:
 
     configured: Configured
     link: CarrierLink
+    carriage: LinkCarriage
     submitter: MessageSubmitter
     task: asyncio.Task[None]
     doubting: asyncio.Task[None]
@@ -137,7 +140,7 @@ class Worker:
         )
         task = asyncio.create_task(carrier_link.run(), name=f"link-{configured.name}")
         doubting = self._spawn(lambda: self._doubt_abandoned(configured.name, takeover))
-        running = _Running(configured, carrier_link, submitter, task, doubting, [])
+        running = _Running(configured, carrier_link, carriage, submitter, task, doubting, [])
         self._running[configured.name] = running
         running.workers = [self._consume(configured.name, lane) for lane in Lane]
 
@@ -179,7 +182,7 @@ class Worker:
         running.doubting.cancel()
         stopping = (asyncio.to_thread(worker.stop, _STOP_MS) for worker in running.workers)
         # The closing link is what ends the jobs that the threads of the workers wait for.
-        await asyncio.gather(*stopping, running.link.close())
+        await asyncio.gather(*stopping, _close(running))
         await asyncio.gather(running.task, return_exceptions=True)
         self._leases.release(f"link:{name}")
 
@@ -252,6 +255,11 @@ class Worker:
                     await self._receipts.match_doubtful()
             except Exception as error:  # noqa: BLE001  (the database is away: the next round tries again)
                 _log.warning("held receipts wait: %s", type(error).__name__)
+
+
+async def _close(running: _Running) -> None:
+    await running.carriage.finish(_FINISH_SECONDS)
+    await running.link.close()
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

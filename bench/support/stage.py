@@ -1,6 +1,5 @@
 """The platform as the benchmarks run it: every process, the simulated carrier, PostgreSQL with fsync on."""
 
-import os
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import httpx
 
 from bench.support.report import Usage
 from domain.events.contract import Terms
+from infrastructure.priority import let_others_go_first
 from infrastructure.simulator.script import Script
 from infrastructure.stack import NICE
 from tests.support.stand import LINKS, LinkSpec, Stand, free_port, open_stand, until
@@ -50,7 +50,7 @@ def everything(
     ):
         for name in others:
             stand.start(name)
-            os.setpriority(os.PRIO_PROCESS, stand.processes[name].pid, NICE[name])
+            let_others_go_first(stand.processes[name].pid, NICE[name])
         ports = tuple(_start_api(stand, name) for name in api_names(api))
         if "worker" in others:
             names = {link.name for link in links}

@@ -15,7 +15,7 @@ import httpx
 from tests.support.stand import SIGNATURE, Stand
 
 PREFIXES = {"mobile": "138", "unicom": "130", "telecom": "189"}
-LONG_EVERY = 20
+LONG_EVERY = 5
 _CALLERS = 6
 _GIVE_UP_SECONDS = 90.0
 _PAUSE_SECONDS = 0.1

@@ -196,3 +196,27 @@ async def test_everything_that_was_handed_out_and_given_back_can_be_handed_out_a
     async with asyncio.timeout(60):
         await asyncio.gather(*(user(number) for number in range(200)))
         assert await places.reserve(Lane.BATCH, 100) == 5
+
+
+@story
+async def test_who_finishes_waits_for_what_is_handed_out_and_hands_out_no_more():
+    places = carriage(Line(room=100), window=8)
+    assert await places.reserve(Lane.BATCH, 2) == 2
+    finishing = asyncio.create_task(places.finish(60))
+    await settle()
+    assert await places.reserve(Lane.REALTIME, 1) == 0
+    assert not finishing.done()
+    places.release(1)
+    await settle()
+    assert not finishing.done()
+    places.release(1)
+    async with asyncio.timeout(5):
+        await finishing
+
+
+@story
+async def test_what_is_never_answered_holds_nobody_who_finishes_for_ever():
+    places = carriage(Line(room=100))
+    await places.reserve(Lane.REALTIME, 1)
+    async with asyncio.timeout(5):
+        await places.finish(0.05)
