@@ -62,6 +62,15 @@ class UnknownPolicy(StrEnum):
     REFUNDED = "refunded"
 
 
+class PartialYears(StrEnum):
+    """What a calendar year includes that the term covers only in part."""
+
+    FULL = "full"
+    """The whole allowance for every started year."""
+    PRO_RATA = "pro_rata"
+    """Its share by days, rounded half up."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
     """Where the phone number and the text of a message are, and the digest that proves they are the same."""

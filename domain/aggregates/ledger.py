@@ -9,7 +9,11 @@ from hashlib import sha256
 from typing import assert_never
 from uuid import UUID
 
+from domain.errors import Conflicting
 from domain.events.ledger import (
+    Adjusted,
+    AllowanceChanged,
+    AtPrice,
     Closed,
     Debited,
     DebitReason,
@@ -44,7 +48,7 @@ class Ledger:
         if self.version:
             return ()
         after = Totals(allowance=allowance)
-        chain = self._seal(at, Opened.TOPIC, after, "", "", 0, 0, 0, 0, 0)
+        chain = self._seal(at, Opened.TOPIC, after)
         return (Opened(account=self.account, year=self.year, after=after, chain=chain),)
 
     def debit(
@@ -52,19 +56,19 @@ class Ledger:
     ) -> tuple[Debited]:
         """Owe the segments of a message: those within the allowance are included, the rest is overage."""
         before = self.after
-        net = before.net + segments
-        overage_total = max(0, net - before.allowance)
-        overage = overage_total - before.overage
-        after = Totals(
-            allowance=before.allowance,
-            net=net,
-            overage=overage_total,
-            amount_micros=before.amount_micros + overage * price_micros,
-            closed=before.closed,
-        )
+        after, _ = _moved(before, before.net + segments, before.allowance, price_micros)
+        overage = after.overage - before.overage
         included = segments - overage
         chain = self._seal(
-            at, Debited.TOPIC, after, message, reason.value, 0, segments, included, overage, price_micros
+            at,
+            Debited.TOPIC,
+            after,
+            message=message,
+            reason=reason.value,
+            segments=segments,
+            included=included,
+            overage=overage,
+            price_micros=price_micros,
         )
         return (
             Debited(
@@ -90,21 +94,24 @@ class Ledger:
         price_micros: int,
         at: datetime,
     ) -> tuple[Refunded]:
-        """Give the segments of a message back, those beyond the allowance first, at the price of its debit."""
+        """Give the segments of a message back, those beyond the allowance first; `price_micros` is its own."""
         before = self.after
-        net = before.net - segments
-        overage_total = max(0, net - before.allowance)
-        overage = before.overage - overage_total
-        after = Totals(
-            allowance=before.allowance,
-            net=net,
-            overage=overage_total,
-            amount_micros=before.amount_micros - overage * price_micros,
-            closed=before.closed,
-        )
+        after, given_back = _moved(before, before.net - segments, before.allowance, price_micros)
+        overage = before.overage - after.overage
+        price, several = _one_price(given_back, price_micros)
         included = segments - overage
         chain = self._seal(
-            at, Refunded.TOPIC, after, message, reason.value, debit, segments, included, overage, price_micros
+            at,
+            Refunded.TOPIC,
+            after,
+            message=message,
+            reason=reason.value,
+            debit=debit,
+            segments=segments,
+            included=included,
+            overage=overage,
+            price_micros=price,
+            given_back=several,
         )
         return (
             Refunded(
@@ -115,9 +122,108 @@ class Ledger:
                 segments=segments,
                 included=included,
                 overage=overage,
-                price_micros=price_micros,
+                price_micros=price,
                 after=after,
                 chain=chain,
+                given_back=several,
+            ),
+        )
+
+    def change_allowance(
+        self, *, allowance: int, amendment: int, price_micros: int, at: datetime
+    ) -> tuple[LedgerEvent, ...]:
+        """Include more or less from now on; nothing to do where it is the allowance already.
+
+        What becomes overage by it is owed at `price_micros`, the price in force.
+        """
+        before = self.after
+        if allowance == before.allowance or not self.version:
+            return ()
+        after, given_back = _moved(before, before.net, allowance, price_micros)
+        price, several = _one_price(given_back, price_micros)
+        segments, overage = allowance - before.allowance, after.overage - before.overage
+        chain = self._seal(
+            at,
+            AllowanceChanged.TOPIC,
+            after,
+            debit=amendment,
+            segments=segments,
+            overage=overage,
+            price_micros=price,
+            given_back=several,
+        )
+        return (
+            AllowanceChanged(
+                account=self.account,
+                year=self.year,
+                amendment=amendment,
+                segments=segments,
+                overage=overage,
+                price_micros=price,
+                after=after,
+                chain=chain,
+                given_back=several,
+            ),
+        )
+
+    def adjust(
+        self,
+        *,
+        adjustment: UUID,
+        segments: int,
+        amount_micros: int,
+        price_micros: int,
+        period: str,
+        reason: str,
+        reference: str,
+        requested_by: str,
+        approved_by: tuple[str, ...],
+        at: datetime,
+    ) -> tuple[Adjusted]:
+        """Post a correction; positive is owed. Refuses adjustment_too_large where less than nothing was sent."""
+        before = self.after
+        if before.net + segments < 0:
+            raise Conflicting(
+                "adjustment_too_large",
+                "The year has fewer segments than are to be credited.",
+                field="segments",
+            )
+        moved, given_back = _moved(before, before.net + segments, before.allowance, price_micros)
+        after = replace(moved, adjusted_micros=before.adjusted_micros + amount_micros)
+        price, several = _one_price(given_back, price_micros)
+        overage = after.overage - before.overage
+        included = segments - overage
+        people = (reason, reference, period, str(amount_micros), requested_by, *approved_by)
+        chain = self._seal(
+            at,
+            Adjusted.TOPIC,
+            after,
+            message=adjustment,
+            segments=segments,
+            included=included,
+            overage=overage,
+            price_micros=price,
+            given_back=several,
+            note=sha256("\x1f".join(people).encode()).hexdigest(),
+        )
+        return (
+            Adjusted(
+                account=self.account,
+                year=self.year,
+                adjustment=adjustment,
+                segments=segments,
+                included=included,
+                overage=overage,
+                price_micros=price,
+                amount_micros=amount_micros,
+                period=period,
+                reason=reason,
+                reference=reference,
+                requested_by=requested_by,
+                approved_by=approved_by,
+                after=after,
+                chain=chain,
+                given_back=several,
             ),
         )
 
@@ -127,7 +233,7 @@ class Ledger:
             return ()
         unused = max(0, self.after.allowance - self.after.net)
         after = replace(self.after, closed=True)
-        chain = self._seal(at, Closed.TOPIC, after, "", "", 0, unused, 0, 0, 0)
+        chain = self._seal(at, Closed.TOPIC, after, segments=unused)
         return (Closed(account=self.account, year=self.year, unused=unused, after=after, chain=chain),)
 
     def _seal(
@@ -135,13 +241,16 @@ class Ledger:
         at: datetime,
         topic: str,
         after: Totals,
-        message: UUID | str,
-        reason: str,
-        debit: int,
-        segments: int,
-        included: int,
-        overage: int,
-        price_micros: int,
+        *,
+        message: UUID | str = "",
+        reason: str = "",
+        debit: int = 0,
+        segments: int = 0,
+        included: int = 0,
+        overage: int = 0,
+        price_micros: int = 0,
+        given_back: tuple[AtPrice, ...] = (),
+        note: str = "",
     ) -> str:
         """SHA-256 over the chain so far and every field of the posting, joined by `|` (docs/ledger-chain)."""
         micros = (at - _EPOCH) // _MICROSECOND
@@ -150,6 +259,8 @@ class Ledger:
             f"{debit}|{segments}|{included}|{overage}|{price_micros}|"
             f"{after.allowance}|{after.net}|{after.overage}|{after.amount_micros}|{int(after.closed)}"
         )
+        if note or given_back or after.mixed or after.adjusted_micros:
+            line += f"|{after.adjusted_micros}|{_listed(after.mixed)}|{_listed(given_back)}|{note}"
         return sha256(line.encode()).hexdigest()
 
     def after_posting(self, event: LedgerEvent) -> "Ledger":
@@ -187,14 +298,97 @@ class Ledger:
                     price_micros=event.price_micros,
                     at=at,
                 )
+            case AllowanceChanged():
+                made = self.change_allowance(
+                    allowance=event.after.allowance,
+                    amendment=event.amendment,
+                    price_micros=event.price_micros,
+                    at=at,
+                )
+            case Adjusted():
+                made = self._adjust_again(event, at)
             case Closed():
                 made = self.close(at=at)
             case _:
                 assert_never(event)
         return made[0] if made else None
 
+    def _adjust_again(self, event: Adjusted, at: datetime) -> tuple[LedgerEvent, ...]:
+        if self.after.net + event.segments < 0:
+            return ()
+        return self.adjust(
+            adjustment=event.adjustment,
+            segments=event.segments,
+            amount_micros=event.amount_micros,
+            price_micros=event.price_micros,
+            period=event.period,
+            reason=event.reason,
+            reference=event.reference,
+            requested_by=event.requested_by,
+            approved_by=event.approved_by,
+            at=at,
+        )
+
 
 _MICROSECOND = datetime.resolution
+
+
+def _moved(before: Totals, net: int, allowance: int, price_micros: int) -> tuple[Totals, tuple[AtPrice, ...]]:
+    """The totals with another net or allowance, and the overage that is given back by it, by price.
+
+    New overage is at `price_micros`. Overage is given back at that price while there is any, then at the
+    price of what began first.
+    """
+    overage = max(0, net - allowance)
+    more = overage - before.overage
+    amount = before.amount_micros + more * price_micros
+    given_back: tuple[AtPrice, ...] = ()
+    mixed = before.mixed
+    if more and (mixed or amount != overage * price_micros):
+        # There is overage at another price, too: the rare case of a price that changed within the year.
+        outstanding = {part.price_micros: part.segments for part in before.overage_by_price}
+        if more > 0:
+            outstanding[price_micros] = outstanding.get(price_micros, 0) + more
+        else:
+            given_back = _take(outstanding, -more, price_micros)
+        left = tuple(AtPrice(price, segments) for price, segments in outstanding.items() if segments)
+        amount = sum(part.price_micros * part.segments for part in left)
+        mixed = left if len(left) > 1 else ()
+    elif more < 0:
+        given_back = (AtPrice(price_micros, -more),)
+    after = Totals(
+        allowance=allowance,
+        net=net,
+        overage=overage,
+        amount_micros=amount,
+        closed=before.closed,
+        adjusted_micros=before.adjusted_micros,
+        mixed=mixed,
+    )
+    return after, given_back
+
+
+def _take(outstanding: dict[int, int], segments: int, price_micros: int) -> tuple[AtPrice, ...]:
+    """Take segments off the overage by price, in place; what was taken, by price."""
+    taken: list[AtPrice] = []
+    for price in (price_micros, *outstanding):
+        part = min(segments, outstanding.get(price, 0))
+        if part:
+            outstanding[price] -= part
+            segments -= part
+            taken.append(AtPrice(price, part))
+    return tuple(taken)
+
+
+def _one_price(given_back: tuple[AtPrice, ...], price_micros: int) -> tuple[int, tuple[AtPrice, ...]]:
+    """The price of what is given back where it is one, and the parts where there are several."""
+    if len(given_back) == 1:
+        return given_back[0].price_micros, ()
+    return price_micros, given_back
+
+
+def _listed(parts: tuple[AtPrice, ...]) -> str:
+    return ",".join(f"{part.price_micros}:{part.segments}" for part in parts)
 
 
 def at_posting(*, account: str, year: int, version: int, event: LedgerEvent) -> Ledger:

@@ -1,9 +1,21 @@
 """The registry of all facts: a topic and its stored form never change."""
 
-from domain.events import access, batch, contract, ledger, link, message, signature, template, vault
+from domain.events import (
+    access,
+    adjustment,
+    batch,
+    contract,
+    ledger,
+    link,
+    message,
+    signature,
+    template,
+    vault,
+)
 
 Event = (
     access.AccessEvent
+    | adjustment.AdjustmentEvent
     | batch.BatchEvent
     | contract.ContractEvent
     | ledger.LedgerEvent
@@ -20,15 +32,26 @@ TOPICS: dict[str, type[Event]] = {
         access.KeyIssued,
         access.KeyRevoked,
         access.HistoryLookedUp,
+        adjustment.Requested,
+        adjustment.Approved,
+        adjustment.Rejected,
         batch.ChunkAccepted,
         contract.Signed,
         contract.WentLive,
         contract.Suspended,
         contract.Resumed,
         contract.Ended,
+        contract.AmendmentProposed,
+        contract.AmendmentApproved,
+        contract.AmendmentWithdrawn,
+        contract.Amended,
+        contract.StageInvoiced,
+        contract.StagePaid,
         ledger.Opened,
         ledger.Debited,
         ledger.Refunded,
+        ledger.AllowanceChanged,
+        ledger.Adjusted,
         ledger.Closed,
         link.Configured,
         link.Enabled,

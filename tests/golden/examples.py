@@ -1,13 +1,15 @@
 """One example of every topic, with a value of its own in every field. Add new ones; never change one."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
+from typing import cast
 from uuid import UUID
 
 from domain.events import (
     TOPICS,
     Event,
     access,
+    adjustment,
     batch,
     contract,
     ledger,
@@ -18,12 +20,30 @@ from domain.events import (
     vault,
 )
 from domain.recorded import Context, Recorded
-from domain.values import Carrier, Category, ChargeOn, Counting, Lane, Sealed, UnknownPolicy
+from domain.values import Carrier, Category, ChargeOn, Counting, Lane, PartialYears, Sealed, UnknownPolicy
 
 _AT = datetime(2026, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC)
 _STREAM = UUID("5f0a7d0c-3c0b-5b1e-9a53-6d1f5c1e2b11")
 _TOTALS = ledger.Totals(allowance=300_000, net=300_002, overage=2, amount_micros=76_000, closed=False)
 _CHAIN = "c0ffee" * 10 + "beef"
+_ADJUSTMENT = UUID("7b7a0d0c-3c0b-5b1e-9a53-6d1f5c1e2b12")
+_GIVEN_BACK = (ledger.AtPrice(38_000, 1), ledger.AtPrice(48_000, 1))
+_TERMS_2 = contract.Terms(
+    allowance_segments=100,
+    overage_price_micros=40_000,
+    charge_on=ChargeOn.DELIVERED,
+    counting=Counting.GSM7_WHERE_POSSIBLE,
+    unknown_policy=UnknownPolicy.REFUNDED,
+    term_years=3,
+    retention_months=7,
+    partial_years=PartialYears.PRO_RATA,
+    spending_cap_micros=9_000_000,
+    alarm_percents=(50, 100),
+    dispute_days=15,
+    notice_days=20,
+    fixed_fee_micros=50_000_000_000,
+    stage_shares=(6, 4),
+)
 _PART = message.SubmittedPart(number=2, carrier_id="0A1B2C")
 _OF = message.Dimensions(
     account="acme", carrier=Carrier.UNICOM, template="login", accepted_at=_AT, segments=3
@@ -68,6 +88,46 @@ _ALL: tuple[Event, ...] = (
     contract.Suspended(reason="unpaid"),
     contract.Resumed(reason="paid"),
     contract.Ended(reason="two years are over"),
+    contract.AmendmentProposed(
+        number=2,
+        effective_from=date(2027, 1, 1),
+        terms=_TERMS_2,
+        retroactive=True,
+        notice_waived=True,
+        reason="a new price",
+        by="cli:one",
+    ),
+    contract.AmendmentApproved(number=2, by="cli:two"),
+    contract.AmendmentWithdrawn(number=2, reason="too dear", by="cli:one"),
+    contract.Amended(
+        number=2,
+        effective_from=date(2027, 1, 1),
+        terms=_TERMS_2,
+        retroactive=True,
+        approved_by=("cli:one", "cli:two"),
+    ),
+    contract.StageInvoiced(
+        stage=2,
+        amount_micros=20_000_000_000,
+        invoice="INV-7",
+        invoiced_on=date(2026, 3, 1),
+        due_on=date(2026, 3, 31),
+    ),
+    contract.StagePaid(stage=2, paid_on=date(2026, 3, 20), reference="transfer 4711"),
+    adjustment.Requested(
+        adjustment=_ADJUSTMENT,
+        account="acme",
+        year=2026,
+        segments=-3,
+        amount_micros=-500_000,
+        period="2026-11",
+        reason="billed though they failed",
+        reference="reconciliation 7",
+        approvals=2,
+        by="cli:one",
+    ),
+    adjustment.Approved(by="cli:two", posted=True),
+    adjustment.Rejected(by="cli:two", reason="no evidence"),
     ledger.Opened(account="acme", year=2026, after=_TOTALS, chain=_CHAIN),
     ledger.Debited(
         account="acme",
@@ -93,6 +153,35 @@ _ALL: tuple[Event, ...] = (
         chain=_CHAIN,
     ),
     ledger.Closed(account="acme", year=2026, unused=4, after=_TOTALS, chain=_CHAIN),
+    ledger.AllowanceChanged(
+        account="acme",
+        year=2026,
+        amendment=2,
+        segments=-100,
+        overage=-2,
+        price_micros=38_000,
+        after=_TOTALS,
+        chain=_CHAIN,
+        given_back=_GIVEN_BACK,
+    ),
+    ledger.Adjusted(
+        account="acme",
+        year=2026,
+        adjustment=_ADJUSTMENT,
+        segments=-3,
+        included=-1,
+        overage=-2,
+        price_micros=38_000,
+        amount_micros=-500_000,
+        period="2026-11",
+        reason="billed though they failed",
+        reference="reconciliation 7",
+        requested_by="cli:one",
+        approved_by=("cli:two", "cli:three"),
+        after=_TOTALS,
+        chain=_CHAIN,
+        given_back=_GIVEN_BACK,
+    ),
     link.Configured(
         name="mobile-1",
         protocol="smpp34",
@@ -159,9 +248,37 @@ _ALL: tuple[Event, ...] = (
     vault.DayKeyDestroyed(day=date(2026, 6, 30), fingerprint="f" * 32),
 )
 
-EXAMPLES: dict[str, Event] = {event.TOPIC: event for event in _ALL}
+_TOTALS_2 = replace(
+    _TOTALS,
+    amount_micros=86_000,
+    adjusted_micros=-500_000,
+    mixed=(ledger.AtPrice(38_000, 1), ledger.AtPrice(48_000, 1)),
+)
+_SECOND: tuple[Event, ...] = (
+    contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
+    ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
+    replace(cast("ledger.Debited", next(e for e in _ALL if isinstance(e, ledger.Debited))), after=_TOTALS_2),
+    ledger.Refunded(
+        account="acme",
+        message=_STREAM,
+        debit=6,
+        reason=ledger.RefundReason.UNKNOWN,
+        segments=3,
+        included=1,
+        overage=2,
+        price_micros=38_000,
+        after=_TOTALS_2,
+        chain=_CHAIN,
+        given_back=_GIVEN_BACK,
+    ),
+    ledger.Closed(account="acme", year=2026, unused=4, after=_TOTALS_2, chain=_CHAIN),
+)
+"""Fields that were added with a default: the first form reads as before, the second is what is written now."""
+EXAMPLES: dict[str, Event] = {event.TOPIC: event for event in _ALL} | {
+    f"{event.TOPIC}@2": event for event in _SECOND
+}
 
 
 def fields_of(topic: str) -> set[str]:
-    """The names of the fields of a topic's facts."""
-    return {field.name for field in fields(TOPICS[topic])}
+    """The names of the fields of a topic's facts as they are written now."""
+    return {field.name for field in fields(TOPICS[topic.partition("@")[0]])}

@@ -12,23 +12,27 @@ from tests.golden import FOLDER, add, golden_file
 from tests.golden.examples import EXAMPLES, fields_of, recorded
 
 ON_DISK = sorted(file.stem for file in FOLDER.glob("*.json"))
+LATEST = sorted({name.partition("@")[0]: name for name in ON_DISK}.values())
+"""The form of each topic that is written now; `@2` is one with fields that were added with a default."""
 STREAM = UUID(int=1)
 
 
 def stored(topic: str) -> StoredEvent:
     state = golden_file(topic).read_bytes().removesuffix(b"\n")
-    return StoredEvent(originator_id=STREAM, originator_version=3, topic=topic, state=state)
+    return StoredEvent(STREAM, 3, topic.partition("@")[0], state)
 
 
 def test_every_topic_has_a_golden_file():
-    assert sorted(TOPICS) == ON_DISK, "for a NEW topic: python -m tests.golden.add TOPIC"
+    assert sorted(TOPICS) == sorted({name.partition("@")[0] for name in ON_DISK}), (
+        "for a NEW topic: python -m tests.golden.add TOPIC"
+    )
 
 
-@pytest.mark.parametrize("topic", ON_DISK)
+@pytest.mark.parametrize("topic", LATEST)
 def test_what_was_once_written_is_read_and_written_again_to_the_same_octets(topic):
     event = stored(topic)
     read = decode(event, position=11)
-    assert type(read.event) is TOPICS[topic]
+    assert type(read.event) is TOPICS[event.topic]
     assert (read.stream, read.version, read.position) == (STREAM, 3, 11)
     assert encode(read) == event.state
 
@@ -39,7 +43,7 @@ def test_what_is_read_is_what_was_once_recorded(topic):
     assert (read.event, read.at, read.context) == (example.event, example.at, example.context)
 
 
-@pytest.mark.parametrize("topic", ON_DISK)
+@pytest.mark.parametrize("topic", LATEST)
 def test_every_field_is_in_the_stored_form(topic):
     assert set(json.loads(stored(topic).state)["fact"]) == fields_of(topic)
 
