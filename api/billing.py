@@ -1,5 +1,6 @@
 """Finance: the ledger of a year, and each posting of it. Totals come from the last posting, which is the state."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -21,9 +22,18 @@ from api.schemas import money
 from domain.aggregates.access import Key
 from domain.errors import BadInput
 from domain.events.access import Scope
-from domain.events.ledger import Closed, Debited, LedgerEvent, Opened, Refunded, Totals
+from domain.events.ledger import (
+    Adjusted,
+    AllowanceChanged,
+    Closed,
+    Debited,
+    LedgerEvent,
+    Opened,
+    Refunded,
+    Totals,
+)
 from domain.recorded import Recorded
-from domain.values import local_year
+from domain.values import local_day, local_year
 from infrastructure.bootstrap import Platform
 from projections import ledger
 
@@ -60,7 +70,7 @@ async def read_ledger(
             opened=last is not None,
             postings=last.version if last else 0,
             chain=_posted(last).chain if last else "",
-            totals=_totals(_posted(last).after if last else await _unopened(platform, key.account)),
+            totals=_totals(_posted(last).after if last else await _unopened(platform, key.account, wanted)),
             months=[_period(line, f"{line.day:%Y-%m}") for line in months],
             days=[_period(line, line.day.isoformat()) for line in days],
             as_of=as_of,
@@ -113,10 +123,13 @@ def _version(cursor: str) -> int:
     return int(cursor)
 
 
-async def _unopened(platform: Platform, account: str) -> Totals:
+async def _unopened(platform: Platform, account: str, year: int) -> Totals:
     """A year without a posting: the allowance it would begin with."""
     contract = await platform.directory.contract(account)
-    return Totals(allowance=contract.state.terms.allowance_segments if contract else 0)
+    if contract is None:
+        return Totals(allowance=0)
+    first = max(local_day(platform.now()), date(year, 1, 1))
+    return Totals(allowance=contract.state.allowance_for(year, on=first))
 
 
 def _posted(recorded: Recorded) -> LedgerEvent:
@@ -132,12 +145,14 @@ def _totals(after: Totals) -> LedgerTotals:
         overage=after.overage,
         remaining=max(0, after.allowance - after.net),
         amount=money(after.amount_micros),
+        adjusted=money(after.adjusted_micros),
+        payable=money(after.payable_micros),
         closed=after.closed,
     )
 
 
 def _period(line: ledger.BillLine, name: str) -> LedgerPeriod:
-    overage = line.debited_overage - line.refunded_overage
+    overage = line.debited_overage - line.refunded_overage + line.adjusted_overage
     return LedgerPeriod(
         period=name,
         price=money(line.price_micros),
@@ -145,9 +160,11 @@ def _period(line: ledger.BillLine, name: str) -> LedgerPeriod:
         debited=line.debited,
         refunds=line.refunds,
         refunded=line.refunded,
-        included=line.debited - line.refunded - overage,
+        adjusted=line.adjusted,
+        included=line.debited - line.refunded + line.adjusted - overage,
         overage=overage,
         amount=money(line.amount_micros),
+        adjusted_amount=money(line.adjusted_micros),
     )
 
 
@@ -162,10 +179,19 @@ def _posting(recorded: Recorded) -> Posting:
     )
     match event:
         case Debited():
-            _fill(posting, event, event.message, event.overage)
+            _fill(posting, event, event.message)
         case Refunded():
-            _fill(posting, event, event.message, -event.overage)
+            _fill(posting, event, event.message)
             posting.takes_back = event.debit
+        case AllowanceChanged():
+            posting.segments, posting.overage, posting.amendment = (
+                event.segments,
+                event.overage,
+                event.amendment,
+            )
+            posting.price, posting.amount = money(event.price_micros), money(_cost(event))
+        case Adjusted():
+            _fill_adjusted(posting, event)
         case Closed():
             posting.unused = event.unused
         case Opened():
@@ -173,7 +199,20 @@ def _posting(recorded: Recorded) -> Posting:
     return posting
 
 
-def _fill(posting: Posting, event: Debited | Refunded, message: UUID, overage: int) -> None:
+def _fill(posting: Posting, event: Debited | Refunded, message: UUID) -> None:
     posting.message, posting.reason = message, event.reason
     posting.segments, posting.included, posting.overage = event.segments, event.included, event.overage
-    posting.price, posting.amount = money(event.price_micros), money(overage * event.price_micros)
+    posting.price, posting.amount = money(event.price_micros), money(_cost(event))
+
+
+def _fill_adjusted(posting: Posting, event: Adjusted) -> None:
+    posting.adjustment, posting.reason = event.adjustment, event.reason
+    posting.segments, posting.included, posting.overage = event.segments, event.included, event.overage
+    posting.price, posting.amount = money(event.price_micros), money(_cost(event) + event.amount_micros)
+    posting.period, posting.reference = event.period, event.reference
+    posting.requested_by, posting.approved_by = event.requested_by, list(event.approved_by)
+
+
+def _cost(event: Debited | Refunded | AllowanceChanged | Adjusted) -> int:
+    """What the overage of a posting adds to the bill, each segment at its price."""
+    return sum(part.segments * part.price_micros for part in event.charges)

@@ -14,6 +14,8 @@ _TOTALS = {
     "overage": 120,
     "remaining": 0,
     "amount": {"yuan": "4.56", "micros": 4_560_000},
+    "adjusted": {"yuan": "0.00", "micros": 0},
+    "payable": {"yuan": "4.56", "micros": 4_560_000},
     "closed": False,
 }
 
@@ -173,6 +175,8 @@ _PERIOD = {
     "included": 300_000,
     "overage": 120,
     "amount": {"yuan": "4.56", "micros": 4_560_000},
+    "adjusted": 0,
+    "adjusted_amount": {"yuan": "0.00", "micros": 0},
 }
 LEDGER = {
     "account": "demo",

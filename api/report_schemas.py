@@ -42,7 +42,9 @@ class LedgerTotals(Struct, kw_only=True):
     included: int
     overage: int
     remaining: int
-    amount: Money
+    amount: Annotated[Money, Meta(description="What the overage costs.")]
+    adjusted: Annotated[Money, Meta(description="Money that was adjusted beside the segments.")]
+    payable: Annotated[Money, Meta(description="amount + adjusted")]
     closed: bool
 
 
@@ -55,9 +57,13 @@ class LedgerPeriod(Struct, kw_only=True):
     debited: Annotated[int, Meta(description="Segments.")]
     refunds: int
     refunded: Annotated[int, Meta(description="Segments.")]
-    included: Annotated[int, Meta(description="Segments debited less refunded, within the allowance.")]
+    adjusted: Annotated[int, Meta(description="Segments of corrections; negative is a credit.")]
+    included: Annotated[
+        int, Meta(description="Segments debited, refunded and adjusted within the allowance.")
+    ]
     overage: int
     amount: Money
+    adjusted_amount: Annotated[Money, Meta(description="Money of corrections beside the segments.")]
 
 
 class LedgerAnswer(Struct, kw_only=True):
@@ -80,7 +86,7 @@ class Posting(Struct, kw_only=True):
 
     posting: int
     at: datetime
-    kind: Annotated[str, Meta(description="opened, debited, refunded or closed")]
+    kind: Annotated[str, Meta(description="opened, debited, refunded, allowance_changed, adjusted or closed")]
     after: LedgerTotals
     chain: str
     message: UUID | UnsetType = UNSET
@@ -90,8 +96,16 @@ class Posting(Struct, kw_only=True):
     included: int | UnsetType = UNSET
     overage: int | UnsetType = UNSET
     price: Money | UnsetType = UNSET
-    amount: Money | UnsetType = UNSET
+    amount: Annotated[Money | UnsetType, Meta(description="What it adds to the bill.")] = UNSET
     unused: int | UnsetType = UNSET
+    amendment: Annotated[
+        int | UnsetType, Meta(description="What changed the allowance; 0: the calendar.")
+    ] = UNSET
+    adjustment: UUID | UnsetType = UNSET
+    period: Annotated[str | UnsetType, Meta(description="The period an adjustment belongs to.")] = UNSET
+    reference: str | UnsetType = UNSET
+    requested_by: str | UnsetType = UNSET
+    approved_by: list[str] | UnsetType = UNSET
 
 
 class PostingsPage(Struct, kw_only=True):

@@ -14,6 +14,8 @@ from domain.aggregates.contract import Contract
 from domain.aggregates.message import DebitDue, RefundDue
 from domain.errors import Refusal
 from domain.events import Event
+from domain.events.adjustment import Requested
+from domain.events.contract import Terms
 from domain.events.message import Accepted, Charged
 from domain.recorded import Context, Recorded
 from domain.values import Sealed
@@ -23,12 +25,14 @@ from domain.values import Sealed
 class Acceptance:
     """Debit the ledger of the moment and accept: both or neither.
 
-    `accept` builds the event once the posting is known; `contract` is what the decision relied on, and
-    `contract_version` lets the store notice that it changed meanwhile.
+    `accept` builds the event once the posting is known; `contract` and its `terms` of the day are what the
+    decision relied on: `contract_version` lets the store notice that the contract changed meanwhile, and the
+    terms that a new day brought others.
     """
 
     contract: Contract
     contract_version: int
+    terms: Terms
     segments: int
     accept: Callable[[Charged], Accepted]
 
@@ -50,7 +54,31 @@ class CloseYear:
     year: int
 
 
-Charge = Acceptance | DebitDue | RefundDue | OpenYear | CloseYear
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAllowance:
+    """An amendment's allowance within an open year; nothing to do where it is the allowance already."""
+
+    account: str
+    year: int
+    allowance: int
+    amendment: int
+    price_micros: int
+    """The price in force, for what is beyond the allowance by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostAdjustment:
+    """Post a correction that is approved; the year is opened for it where it is not."""
+
+    account: str
+    year: int
+    requested: Requested
+    approved_by: tuple[str, ...]
+    allowance: int
+    price_micros: int
+
+
+Charge = Acceptance | DebitDue | RefundDue | OpenYear | CloseYear | SetAllowance | PostAdjustment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

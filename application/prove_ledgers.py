@@ -7,17 +7,26 @@ account, the year and the posting; an empty list is the proof.
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import assert_never
+from typing import assert_never, get_args
 from uuid import UUID
 
 from domain.aggregates.ledger import Ledger
-from domain.events.ledger import Closed, Debited, DebitReason, LedgerEvent, Opened, Refunded
+from domain.events.ledger import (
+    Adjusted,
+    AllowanceChanged,
+    Closed,
+    Debited,
+    DebitReason,
+    LedgerEvent,
+    Opened,
+    Refunded,
+)
 from domain.events.message import Accepted, Cancelled, Delivered, Expired, Failed
 from domain.recorded import Recorded
 from domain.values import local_year, stream_id
 
 TOPICS = (
-    *(kind.TOPIC for kind in (Opened, Debited, Refunded, Closed)),
+    *(kind.TOPIC for kind in get_args(LedgerEvent)),
     *(kind.TOPIC for kind in (Accepted, Expired, Failed, Cancelled, Delivered)),
 )
 _MODULUS = 2**256
@@ -61,7 +70,7 @@ class Proof:
         """One more event of the log."""
         self.events += 1
         match recorded.event:
-            case Opened() | Debited() | Refunded() | Closed() as event:
+            case Opened() | Debited() | Refunded() | AllowanceChanged() | Adjusted() | Closed() as event:
                 self._posting(recorded, event)
             case Accepted() as event:
                 self._accepted(recorded, event)
@@ -115,7 +124,7 @@ class Proof:
                 _add(self._refunds[key], event.message, -event.segments)
             case Refunded():
                 _add(self._refunds[key], event.message, event.segments)
-            case Opened() | Closed():
+            case Opened() | AllowanceChanged() | Adjusted() | Closed():
                 pass
             case _:
                 assert_never(event)

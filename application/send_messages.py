@@ -20,6 +20,7 @@ from domain.aggregates import fold, message
 from domain.aggregates.contract import Contract
 from domain.aggregates.message import Status
 from domain.errors import BadInput, Conflicting, NotAccepting, Refusal
+from domain.events.contract import Terms
 from domain.events.message import Accepted, Charged
 from domain.recorded import Context
 from domain.values import Carrier, Category, Lane, local_day, message_id, stream_id
@@ -84,6 +85,7 @@ class _Moment:
 
     command: SendMessages
     contract: Versioned[Contract]
+    terms: Terms
     served: frozenset[Carrier]
     """Carriers whose numbers a link takes now."""
     now: datetime
@@ -112,8 +114,10 @@ class MessageSender:
         """One answer a draft, in order."""
         answers: list[Answer | None] = [None] * len(command.drafts)
         open_places = list(range(len(answers)))
-        for _ in range(MAX_TRIES):
-            prepared = await self._prepare(command, open_places, answers)
+        for attempt in range(MAX_TRIES):
+            # A day's new terms begin by the store's clock: one that is ahead of ours has to be believed.
+            now = max(self._now(), await self._store.now()) if attempt else self._now()
+            prepared = await self._prepare(command, open_places, answers, now)
             outcomes = await self._store.commit([p.entry for p in prepared.values()])
             await self._settle(command, prepared, outcomes, answers)
             open_places = [place for place in open_places if answers[place] is None]
@@ -123,14 +127,14 @@ class MessageSender:
         return [busy if answer is None else answer for answer in answers]
 
     async def _prepare(
-        self, command: SendMessages, places: Sequence[int], answers: list[Answer | None]
+        self, command: SendMessages, places: Sequence[int], answers: list[Answer | None], now: datetime
     ) -> dict[int, _Prepared]:
         contract = await self._directory.contract(command.account)
         if contract is None:
             for place in places:
                 answers[place] = NotAccepting("no_contract", "The account has no contract.")
             return {}
-        moment = await self._moment(command, contract)
+        moment = await self._moment(command, contract, now)
         prepared: dict[int, _Prepared] = {}
         seen: set[str] = set()
         for count, place in enumerate(places):
@@ -149,12 +153,12 @@ class MessageSender:
                 answers[place] = refusal
         return prepared
 
-    async def _moment(self, command: SendMessages, contract: Versioned[Contract]) -> _Moment:
-        now = self._now()
+    async def _moment(self, command: SendMessages, contract: Versioned[Contract], now: datetime) -> _Moment:
         links = await self._directory.links()
         return _Moment(
             command=command,
             contract=contract,
+            terms=contract.state.terms_on(local_day(now)),
             served=frozenset(carrier for carrier in Carrier if any(link.serves(carrier) for link in links)),
             now=now,
             day=local_day(now),
@@ -202,7 +206,7 @@ class MessageSender:
     ) -> _Prepared:
         command, contract, day = moment.command, moment.contract, moment.day
         message = message_id(command.account, key)
-        terms = contract.state.terms
+        terms = moment.terms
         size = text.measure(whole, terms.counting)
         sealed, row = self._vault.seal(
             account=command.account, message=message, day=day, phone=phone, text=whole
@@ -238,6 +242,7 @@ class MessageSender:
             charge=Acceptance(
                 contract=contract.state,
                 contract_version=contract.version,
+                terms=terms,
                 segments=size.segments,
                 accept=lambda charged: accept(charged=charged),
             ),

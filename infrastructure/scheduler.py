@@ -16,6 +16,7 @@ from dramatiq.brokers.redis import RedisBroker
 from psycopg.sql import SQL, Identifier
 
 from application import settle_messages
+from application.apply_amendments import apply_amendments
 from application.ports import Entry
 from application.reactions import SubmitJob
 from application.reset_quota import reset_quota
@@ -57,6 +58,7 @@ class Scheduler:
         tasks: tuple[tuple[Task, float], ...] = (
             (self.prepare_days, 60),
             (self.turn_year, 30),
+            (self.amend_allowances, 60),
             (self.expire, 2),
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
@@ -89,6 +91,11 @@ class Scheduler:
                 closed,
             )
             self.year_done = year
+
+    async def amend_allowances(self) -> None:
+        """Allowances that an amendment changes as of today, where nobody sends."""
+        for account in await apply_amendments(self.platform.store, context=_CONTEXT):
+            _log.info("account %s: the allowance of this year is changed by an amendment", account)
 
     async def expire(self) -> None:
         """Expire and refund what no carrier took in time."""
@@ -173,7 +180,10 @@ class Scheduler:
 
     async def _refunds(self, accepted: object) -> bool:
         contract = await self.platform.directory.contract(getattr(accepted, "account", ""))
-        return contract is not None and contract.state.terms.unknown_policy is UnknownPolicy.REFUNDED
+        if contract is None:
+            return False
+        terms = contract.state.terms_on(local_day(self.platform.now()))
+        return terms.unknown_policy is UnknownPolicy.REFUNDED
 
     async def _hints(self, read: Callable[[ReadCursor], list[Overdue]]) -> list[Overdue]:
         return await asyncio.to_thread(read_model, self.platform, read)

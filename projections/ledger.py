@@ -7,10 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
-from domain.events.ledger import Closed, Debited, LedgerEvent, Opened, Refunded
+from domain.events.ledger import (
+    Adjusted,
+    AllowanceChanged,
+    AtPrice,
+    Closed,
+    Debited,
+    LedgerEvent,
+    Opened,
+    Refunded,
+)
 from domain.recorded import Recorded
 from domain.values import stream_id
 from projections.days import day_of
@@ -25,13 +34,17 @@ _COUNTS = (
     "refunded",
     "refunded_overage",
     "amount_micros",
+    "adjusted",
+    "adjusted_overage",
+    "adjusted_micros",
 )
+"""Columns of a day. Adjusted are corrections, and what a changed allowance moves beyond it or back."""
 
 YEARS = Table(
-    name="ledger_years_v1",
+    name="ledger_years_v2",
     key=("account", "year"),
     ddl="""
-    CREATE TABLE ledger_years_v1 (
+    CREATE TABLE ledger_years_v2 (
         account text NOT NULL,
         year int4 NOT NULL,
         version int8 NOT NULL,
@@ -39,6 +52,7 @@ YEARS = Table(
         net int8 NOT NULL,
         overage int8 NOT NULL,
         amount_micros int8 NOT NULL,
+        adjusted_micros int8 NOT NULL,
         closed bool NOT NULL,
         unused int8 NOT NULL,
         chain text NOT NULL,
@@ -49,10 +63,10 @@ YEARS = Table(
     """,
 )
 DAYS = Table(
-    name="ledger_days_v1",
+    name="ledger_days_v2",
     key=("account", "year", "day", "price_micros"),
     ddl=f"""
-    CREATE TABLE ledger_days_v1 (
+    CREATE TABLE ledger_days_v2 (
         account text NOT NULL,
         year int4 NOT NULL,
         day date NOT NULL,
@@ -82,24 +96,49 @@ def fold(events: Iterable[Recorded]) -> PageOfPostings:
         assert isinstance(event, LedgerEvent)
         key = (event.account, _year(recorded.stream, event.account, day_of(recorded.at).year))
         page.last[key] = recorded
-        match event:
-            case Debited():
-                counts = _counts(page, key, recorded.at, event.price_micros)
-                counts[0] += 1
-                counts[1] += event.segments
-                counts[2] += event.overage
-                counts[6] += event.overage * event.price_micros
-            case Refunded():
-                counts = _counts(page, key, recorded.at, event.price_micros)
-                counts[3] += 1
-                counts[4] += event.segments
-                counts[5] += event.overage
-                counts[6] -= event.overage * event.price_micros
-            case Opened():
-                page.opened[key] = recorded.at
-            case Closed():
-                page.unused[key] = event.unused
+        _count(page, key, recorded)
     return page
+
+
+def _count(page: PageOfPostings, key: tuple[str, int], recorded: Recorded) -> None:
+    match recorded.event:
+        case Debited() as event:
+            counts = _counts(page, key, recorded.at, event.price_micros)
+            counts[0] += 1
+            counts[1] += event.segments
+            _charge(page, key, recorded.at, event.charges, overage=2)
+        case Refunded() as event:
+            counts = _counts(page, key, recorded.at, event.price_micros)
+            counts[3] += 1
+            counts[4] += event.segments
+            _charge(page, key, recorded.at, event.charges, overage=5, sign=-1)
+        case Adjusted() as event:
+            counts = _counts(page, key, recorded.at, event.price_micros)
+            counts[7] += event.segments
+            counts[9] += event.amount_micros
+            _charge(page, key, recorded.at, event.charges, overage=8)
+        case AllowanceChanged() as event:
+            _charge(page, key, recorded.at, event.charges, overage=8)
+        case Opened():
+            page.opened[key] = recorded.at
+        case Closed() as event:
+            page.unused[key] = event.unused
+
+
+def _charge(
+    page: PageOfPostings,
+    key: tuple[str, int],
+    at: datetime,
+    charges: Iterable[AtPrice],
+    *,
+    overage: int,
+    sign: int = 1,
+) -> None:
+    """Add overage to its column of each price, and its money to the amount."""
+    for part in charges:
+        counts = _counts(page, key, at, part.price_micros)
+        counts[overage] += sign * part.segments
+        counts[6] += part.segments * part.price_micros
 
 
 def _counts(page: PageOfPostings, key: tuple[str, int], at: datetime, price_micros: int) -> list[int]:
@@ -120,16 +159,18 @@ def _year(stream: UUID, account: str, recorded_in: int) -> int:
 
 
 _SET_YEAR = """
-INSERT INTO ledger_years_v1 AS t
-    (account, year, version, allowance, net, overage, amount_micros, closed, unused, chain, opened_at, last_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO ledger_years_v2 AS t
+    (account, year, version, allowance, net, overage, amount_micros, adjusted_micros, closed, unused, chain,
+     opened_at, last_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (account, year) DO UPDATE SET
     version = excluded.version, allowance = excluded.allowance, net = excluded.net,
-    overage = excluded.overage, amount_micros = excluded.amount_micros, closed = excluded.closed,
+    overage = excluded.overage, amount_micros = excluded.amount_micros,
+    adjusted_micros = excluded.adjusted_micros, closed = excluded.closed,
     unused = greatest(t.unused, excluded.unused), chain = excluded.chain, last_at = excluded.last_at
 """
 _ADD_DAY = f"""
-INSERT INTO ledger_days_v1 AS t (account, year, day, price_micros, {", ".join(_COUNTS)})
+INSERT INTO ledger_days_v2 AS t (account, year, day, price_micros, {", ".join(_COUNTS)})
 VALUES (%s, %s, %s, %s, {", ".join("%s" for _ in _COUNTS)})
 ON CONFLICT (account, year, day, price_micros) DO UPDATE SET
     {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _COUNTS)}
@@ -155,6 +196,7 @@ def _year_row(page: PageOfPostings, key: tuple[str, int], last: Recorded) -> tup
         after.net,
         after.overage,
         after.amount_micros,
+        after.adjusted_micros,
         after.closed,
         page.unused.get(key, 0),
         event.chain,
@@ -164,8 +206,8 @@ def _year_row(page: PageOfPostings, key: tuple[str, int], last: Recorded) -> tup
 
 
 PROJECTION = Projection(
-    name="ledger_v1",
-    topics=tuple(kind.TOPIC for kind in (Opened, Debited, Refunded, Closed)),
+    name="ledger_v2",
+    topics=tuple(kind.TOPIC for kind in get_args(LedgerEvent)),
     tables=(YEARS, DAYS),
     apply=apply,
 )
@@ -181,6 +223,7 @@ class YearTotals(NamedTuple):
     net: int
     overage: int
     amount_micros: int
+    adjusted_micros: int
     closed: bool
     unused: int
     chain: str
@@ -201,7 +244,8 @@ class YearTotals(NamedTuple):
 class BillLine(NamedTuple):
     """What one day or month added at one price: a day in Shanghai, or the first of a month.
 
-    `amount_micros` is (debited_overage - refunded_overage) times the price.
+    `amount_micros` is (debited_overage - refunded_overage + adjusted_overage) times the price; money beside
+    the segments is `adjusted_micros`.
     """
 
     day: date
@@ -213,9 +257,12 @@ class BillLine(NamedTuple):
     refunded: int
     refunded_overage: int
     amount_micros: int
+    adjusted: int
+    adjusted_overage: int
+    adjusted_micros: int
 
 
-_YEAR = f"SELECT {', '.join(YearTotals._fields)} FROM ledger_years_v1 WHERE account = %s"
+_YEAR = f"SELECT {', '.join(YearTotals._fields)} FROM ledger_years_v2 WHERE account = %s"
 _SUMS = ", ".join(f"sum({name})::int8" for name in _COUNTS)
 
 
@@ -242,7 +289,7 @@ def months(cursor: ReadCursor, account: str, year: int) -> list[BillLine]:
 
 def _bill(cursor: ReadCursor, period: str, account: str, year: int) -> list[BillLine]:
     rows = cursor.execute(
-        f"SELECT {period}, price_micros, {_SUMS} FROM ledger_days_v1 WHERE account = %s AND year = %s"
+        f"SELECT {period}, price_micros, {_SUMS} FROM ledger_days_v2 WHERE account = %s AND year = %s"
         " GROUP BY 1, 2 ORDER BY 1, 2",
         (account, year),
     )

@@ -13,6 +13,8 @@ class Scope(StrEnum):
     HISTORY = "history:read"
     UNMASKED = "history:unmasked"
     BILLING = "billing:read"
+    FINANCE = "billing:write"
+    """Statements, adjustments, amendments, reconciliations: what changes money, and always names who did it."""
     STATISTICS = "statistics:read"
     MONITORING = "monitoring:read"
 

@@ -27,7 +27,7 @@ from domain.events.contract import Terms
 from domain.events.ledger import Closed, Debited, DebitReason, Opened, Refunded, RefundReason
 from domain.events.message import Accepted, SubmissionStarted
 from domain.recorded import Context, Recorded
-from domain.values import stream_id
+from domain.values import local_day, stream_id
 from tests.domain.facts import accepted
 
 AT = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
@@ -39,13 +39,22 @@ STARTED = SubmissionStarted(attempt=1, link="mobile")
 
 
 def acceptance(
-    message: UUID, segments: int = 1, *, contract: Contract = CONTRACT, contract_version: int = 2
+    message: UUID,
+    segments: int = 1,
+    *,
+    contract: Contract = CONTRACT,
+    contract_version: int = 2,
+    at: datetime = AT,
 ) -> Entry:
     def accept(charged: object) -> Accepted:
         return replace(accepted(parts=segments), charged=charged)
 
     charge = Acceptance(
-        contract=contract, contract_version=contract_version, segments=segments, accept=accept
+        contract=contract,
+        contract_version=contract_version,
+        terms=contract.terms_on(local_day(at)),
+        segments=segments,
+        accept=accept,
     )
     return Entry(stream=message, version=0, context=BY, charge=charge)
 
@@ -90,9 +99,13 @@ def test_an_acceptance_says_which_posting_charged_it():
 
 
 def test_two_messages_of_a_group_straddle_the_allowance_as_if_they_came_one_after_the_other():
+    agreed = replace(CONTRACT, terms=Terms(allowance_segments=5))
     ledgers = {("acme", 2026): opened(5)}
     outcomes, appended = stamped(
-        acceptance(ONE, 3), acceptance(TWO, 3), acceptance(THREE, 1), ledgers=ledgers
+        acceptance(ONE, 3, contract=agreed),
+        acceptance(TWO, 3, contract=agreed),
+        acceptance(THREE, 1, contract=agreed),
+        ledgers=ledgers,
     )
     debits = [r.event for r in appended if isinstance(r.event, Debited)]
     assert [(event.included, event.overage) for event in debits] == [(3, 0), (2, 1), (0, 1)]

@@ -97,7 +97,11 @@ class History:
                 version=0,
                 context=CONTEXT,
                 charge=Acceptance(
-                    contract=self.contract, contract_version=2, segments=segments, accept=accept
+                    contract=self.contract,
+                    contract_version=2,
+                    terms=self.contract.terms,
+                    segments=segments,
+                    accept=accept,
                 ),
             )
 

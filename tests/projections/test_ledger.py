@@ -91,6 +91,6 @@ def test_a_refund_after_new_year_belongs_to_the_ledger_it_was_debited_to():
     page = ledger.fold(facts)
     assert page.last == {("acme", 2026): facts[2]}
     assert page.days == {
-        ("acme", 2026, date(2026, 12, 31), 38_000): [1, 3, 2, 0, 0, 0, 76_000],
-        ("acme", 2026, date(2027, 1, 1), 38_000): [0, 0, 0, 1, 3, 2, -76_000],
+        ("acme", 2026, date(2026, 12, 31), 38_000): [1, 3, 2, 0, 0, 0, 76_000, 0, 0, 0],
+        ("acme", 2026, date(2027, 1, 1), 38_000): [0, 0, 0, 1, 3, 2, -76_000, 0, 0, 0],
     }
