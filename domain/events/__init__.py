@@ -8,6 +8,7 @@ from domain.events import (
     ledger,
     link,
     message,
+    seal,
     signature,
     template,
     vault,
@@ -21,6 +22,7 @@ Event = (
     | ledger.LedgerEvent
     | link.LinkEvent
     | message.MessageEvent
+    | seal.SealEvent
     | signature.SignatureEvent
     | template.TemplateEvent
     | vault.VaultEvent
@@ -69,6 +71,8 @@ TOPICS: dict[str, type[Event]] = {
         message.Failed,
         message.Expired,
         message.Cancelled,
+        seal.KeyCreated,
+        seal.Sealed,
         signature.Drafted,
         signature.Approved,
         signature.Retired,
