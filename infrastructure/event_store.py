@@ -67,7 +67,7 @@ class EventStore:
         return [_recorded(row) for row in rows]
 
     async def founded(self, topic: str) -> Sequence[Recorded]:
-        """Founding events of a noun, oldest first; served by the partial index of migration 0001."""
+        """Founding events of a noun, oldest first; served by the partial index of migration 0002."""
         return [_recorded(row) for row in await self._read("founded", (topic,))]
 
     def nouns(self, topic: str) -> list[list[Recorded]]:
@@ -156,18 +156,9 @@ def _held(row: Sequence[Any]) -> HeldReceipt:
 
 
 _HELD = "h.id, h.link, h.carrier_id, h.status, h.error, h.carrier_time, h.phone_index"
-_FOUNDING = (
-    "access.key_issued",
-    "contract.signed",
-    "link.configured",
-    "signature.drafted",
-    "template.drafted",
-    "vault.day_key_created",
-)
 
 
 def _queries(schema: str) -> dict[str, bytes]:
-    founding = ", ".join(f"'{topic}'" for topic in _FOUNDING)
     texts = {
         "load": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = ANY(%s)"
         " ORDER BY originator_id, originator_version",
@@ -175,8 +166,8 @@ def _queries(schema: str) -> dict[str, bytes]:
         " ORDER BY originator_version DESC LIMIT 1",
         "page": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
         " AND originator_version > %s ORDER BY originator_version LIMIT %s",
-        "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s AND topic IN ({founding})"
-        " ORDER BY notification_id",
+        "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s"
+        " AND originator_version = 1 AND topic <> 'message.accepted' ORDER BY notification_id",
         "sealed": "SELECT message_id, ciphertext FROM {0}.sealed_messages"
         " WHERE day = %s AND message_id = ANY(%s)",
         "phone": "SELECT s.day, s.message_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"

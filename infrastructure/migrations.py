@@ -1,13 +1,15 @@
 """Runs the migrations of the schema: once at a time, forward only, before any process starts."""
 
+import time
 from pathlib import Path
 
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from alembic import command
 
+_TURN_SECONDS = 0.1
 FOLDER = Path(__file__).resolve().parent.parent / "alembic"
 
 
@@ -20,10 +22,19 @@ def upgrade(database_url: str, *, schema: str = "smsledger") -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(hashtext('smsledger.migrations'))"))
+        _wait_for_turn(connection)
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
         connection.commit()
         config.attributes.update(connection=connection, schema=schema)
         command.upgrade(config, "head")
         connection.commit()
     engine.dispose()
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take the lock of migrations. Who waits holds no snapshot, for which a concurrent index would wait in turn."""
+    take = text("SELECT pg_try_advisory_lock(hashtext('smsledger.migrations'))")
+    while not connection.execute(take).scalar():
+        connection.commit()
+        time.sleep(_TURN_SECONDS)
+    connection.commit()

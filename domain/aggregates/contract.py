@@ -49,6 +49,7 @@ class Amendment:
     proposed_by: str
     approved_by: tuple[str, ...] = ()
     state: AmendmentState = AmendmentState.PROPOSED
+    agreed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,8 @@ class Contract:
     ) -> tuple[ContractEvent, ...]:
         """Propose new terms as a whole. `issued_until` is the first day that no statement covers yet.
 
-        Refuses contract_ended, amendment_in_the_past, amendment_inside_statement, amendment_notice.
+        Refuses contract_ended, amendment_in_the_past, amendment_inside_statement, amendment_notice,
+        amendment_too_far_back.
         """
         if self.ended:
             raise Conflicting("contract_ended", "The contract has ended: sign a new one.")
@@ -235,6 +237,12 @@ class Contract:
         issued_until: date | None,
     ) -> None:
         if retroactive:
+            if day.year < today.year:
+                raise Conflicting(
+                    "amendment_too_far_back",
+                    "It reaches into a year that is over: correct that one by an adjustment.",
+                    field="effective_from",
+                )
             return
         if issued_until is not None and day < issued_until:
             raise Conflicting(
@@ -286,7 +294,7 @@ def evolve(state: Contract | None, event: ContractEvent, at: datetime) -> Contra
         case AmendmentWithdrawn():
             return _amendment(state, event.number, state=AmendmentState.WITHDRAWN)
         case Amended():
-            return _amendment(state, event.number, state=AmendmentState.AGREED)
+            return _amendment(state, event.number, state=AmendmentState.AGREED, agreed_at=at)
         case StageInvoiced():
             return replace(state, invoiced=(*state.invoiced, event))
         case StagePaid():
