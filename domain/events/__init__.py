@@ -10,6 +10,7 @@ from domain.events import (
     message,
     seal,
     signature,
+    statement,
     template,
     vault,
 )
@@ -24,6 +25,7 @@ Event = (
     | message.MessageEvent
     | seal.SealEvent
     | signature.SignatureEvent
+    | statement.StatementEvent
     | template.TemplateEvent
     | vault.VaultEvent
 )
@@ -76,6 +78,10 @@ TOPICS: dict[str, type[Event]] = {
         signature.Drafted,
         signature.Approved,
         signature.Retired,
+        statement.Issued,
+        statement.Accepted,
+        statement.Disputed,
+        statement.DisputeResolved,
         template.Drafted,
         template.Approved,
         template.Retired,
