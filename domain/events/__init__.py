@@ -8,6 +8,7 @@ from domain.events import (
     ledger,
     link,
     message,
+    reconciliation,
     seal,
     signature,
     statement,
@@ -23,6 +24,7 @@ Event = (
     | ledger.LedgerEvent
     | link.LinkEvent
     | message.MessageEvent
+    | reconciliation.ReconciliationEvent
     | seal.SealEvent
     | signature.SignatureEvent
     | statement.StatementEvent
@@ -73,6 +75,10 @@ TOPICS: dict[str, type[Event]] = {
         message.Failed,
         message.Expired,
         message.Cancelled,
+        reconciliation.MappingSaved,
+        reconciliation.StatementImported,
+        reconciliation.RunCompleted,
+        reconciliation.DifferenceResolved,
         seal.KeyCreated,
         seal.Sealed,
         signature.Drafted,
