@@ -7,7 +7,8 @@ import typer
 
 from api import tables
 from api.cli_session import AsJson, Reason, operator, said, work
-from domain.events.access import KeyIssued, Scope
+from domain.errors import BadInput
+from domain.events.access import OF_ACCOUNTS, OF_THE_PLATFORM, KeyIssued, Scope
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Platform
@@ -16,18 +17,29 @@ app = typer.Typer(no_args_is_help=True, help="API keys of accounts.")
 _USUAL = (Scope.SEND, Scope.READ, Scope.BILLING, Scope.STATISTICS)
 
 
-@app.command(epilog="Example: smsledger key issue acme --name shop --scope messages:send")
+@app.command(
+    epilog="Examples: smsledger key issue acme --name shop --scope messages:send · "
+    "smsledger key issue --platform --name finance"
+)
 def issue(
-    account: Annotated[str, typer.Argument(help="The account it speaks for.")],
     name: Annotated[str, typer.Option(help="Who uses it, for the list.")],
+    account: Annotated[str, typer.Argument(help="The account it speaks for.")] = "",
+    platform: Annotated[
+        bool, typer.Option("--platform", help="Of the platform's own people: names an account in each call.")
+    ] = False,
     scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; give it several times.")] = None,
     all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Everything, unmasked too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a key and show it, this once only. Without --scope: send, read, billing, statistics."""
+    """Issue a key and show it, this once only. Without --scope: send, read, billing, statistics; or what a
+    key of the platform may have."""
     from application.manage_access import issue_key
 
-    scopes = tuple(Scope) if all_scopes else tuple(scope or _USUAL)
+    if bool(account) is platform:
+        raise BadInput("account_missing", "Name an account, or give --platform.", field="account")
+    possible = OF_THE_PLATFORM if platform else OF_ACCOUNTS
+    usual = sorted(OF_THE_PLATFORM) if platform else _USUAL
+    scopes = tuple(sorted(possible)) if all_scopes else tuple(scope or usual)
     public, secret = new_key()
     token = work(
         lambda made: issue_key(
@@ -44,7 +56,9 @@ def issue(
         said("", as_json=True, key=public, account=account, scopes=scopes, token=token)
         return
     typer.echo(token)
-    typer.echo(f"key {public} of {account}: {', '.join(scopes)}. It is not shown again.", err=True)
+    typer.echo(
+        f"key {public} of {account or 'the platform'}: {', '.join(scopes)}. It is not shown again.", err=True
+    )
 
 
 def new_key() -> tuple[str, str]:

@@ -15,7 +15,7 @@ from application.manage_templates import (
     draft_signature,
     draft_template,
 )
-from domain.events.access import Scope
+from domain.events.access import OF_ACCOUNTS
 from domain.events.contract import Terms
 from domain.events.link import Configured
 from domain.recorded import Context
@@ -87,7 +87,7 @@ async def register(platform: Platform, plan: SimulatorPlan, *, allowance: int) -
         store,
         account=ACCOUNT,
         name="demonstration",
-        scopes=tuple(Scope),
+        scopes=tuple(OF_ACCOUNTS),
         public=public,
         secret=secret,
         context=_CONTEXT,

@@ -30,9 +30,9 @@ async def issue_key(
 ) -> str:
     """Record a key made from random `public` and `secret`; returns the token.
 
-    The token is shown once. Refuses not_found.
+    The token is shown once. Refuses not_found, scope_not_possible.
     """
-    if not (await store.load([stream_id("contract", account)])):
+    if account and not (await store.load([stream_id("contract", account)])):
         raise NotFound("not_found", f"There is no account {account}.", field="account")
     events = access.issue(
         key=public, account=account, name=name, scopes=scopes, secret_digest=_digest(secret)

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from application import settle_messages
 from application.apply_amendments import apply_amendments
 from application.ports import Entry
+from application.raise_alarms import raise_alarms
 from application.reactions import SubmitJob
 from application.reset_quota import reset_quota
 from domain.aggregates.message import Status
@@ -59,6 +60,7 @@ class Scheduler:
             (self.prepare_days, 60),
             (self.turn_year, 30),
             (self.amend_allowances, 60),
+            (self.raise_alarms, 10),
             (self.expire, 2),
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
@@ -96,6 +98,11 @@ class Scheduler:
         """Allowances that an amendment changes as of today, where nobody sends."""
         for account in await apply_amendments(self.platform.store, context=_CONTEXT):
             _log.info("account %s: the allowance of this year is changed by an amendment", account)
+
+    async def raise_alarms(self) -> None:
+        """Levels of the allowance that were reached."""
+        for alarm in await raise_alarms(self.platform.store, self.platform.directory, context=_CONTEXT):
+            _log.warning("account %s has used %d %% of %d", alarm.account, alarm.percent, alarm.year)
 
     async def expire(self) -> None:
         """Expire and refund what no carrier took in time."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from domain.errors import NotAllowed
-from domain.events.access import KeyEvent, KeyIssued, KeyRevoked, Scope
+from domain.errors import BadInput, NotAllowed, NotFound
+from domain.events.access import OF_ACCOUNTS, OF_THE_PLATFORM, KeyEvent, KeyIssued, KeyRevoked, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,19 @@ class Key:
         """Close it for good."""
         return () if self.revoked else (KeyRevoked(reason=reason),)
 
+    def speaks_for(self, account: str) -> str:
+        """The account a call is about: the key's own, or the one that a key of the platform names.
+
+        Refuses not_found, account_missing.
+        """
+        if self.account:
+            if account not in ("", self.account):
+                raise NotFound("not_found", "There is no such account.", field="account")
+            return self.account
+        if not account:
+            raise BadInput("account_missing", "Name the account: this key is of no account.", field="account")
+        return account
+
     def require(self, scope: Scope) -> None:
         """Refuse missing_scope."""
         if scope not in self.scopes:
@@ -32,7 +45,15 @@ class Key:
 def issue(
     *, key: str, account: str, name: str, scopes: tuple[Scope, ...], secret_digest: str
 ) -> tuple[KeyEvent, ...]:
-    """A new key."""
+    """A new key; of the platform's own people where it names no account. Refuses scope_not_possible."""
+    possible = OF_ACCOUNTS if account else OF_THE_PLATFORM
+    wrong = [scope for scope in scopes if scope not in possible]
+    if wrong or not scopes:
+        raise BadInput(
+            "scope_not_possible",
+            f"Such a key may have: {', '.join(sorted(possible))}.",
+            field="scopes",
+        )
     return (KeyIssued(key=key, account=account, name=name, scopes=scopes, secret_digest=secret_digest),)
 
 

@@ -3,6 +3,7 @@
 from domain.events import (
     access,
     adjustment,
+    alarm,
     batch,
     contract,
     ledger,
@@ -19,6 +20,7 @@ from domain.events import (
 Event = (
     access.AccessEvent
     | adjustment.AdjustmentEvent
+    | alarm.AlarmEvent
     | batch.BatchEvent
     | contract.ContractEvent
     | ledger.LedgerEvent
@@ -41,6 +43,7 @@ TOPICS: dict[str, type[Event]] = {
         adjustment.Requested,
         adjustment.Approved,
         adjustment.Rejected,
+        alarm.Raised,
         batch.ChunkAccepted,
         contract.Signed,
         contract.WentLive,

@@ -13,15 +13,23 @@ class Scope(StrEnum):
     HISTORY = "history:read"
     UNMASKED = "history:unmasked"
     BILLING = "billing:read"
+    AGREE = "billing:agree"
+    """Accept or dispute a statement in the customer's name."""
     FINANCE = "billing:write"
     """Statements, adjustments, amendments, reconciliations: what changes money, and always names who did it."""
     STATISTICS = "statistics:read"
     MONITORING = "monitoring:read"
 
 
+OF_THE_PLATFORM = frozenset({Scope.FINANCE, Scope.BILLING, Scope.MONITORING})
+"""What a key of the platform's own people may have: it speaks for no account and names one in each call."""
+OF_ACCOUNTS = frozenset(Scope) - {Scope.FINANCE}
+"""What an account's key may have: a customer never writes its own bill."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyIssued:
-    """An API key exists; only the digest of its secret is kept."""
+    """An API key exists; only the digest of its secret is kept. No account: a key of the platform's own people."""
 
     TOPIC: ClassVar = "access.key_issued"
     key: str

@@ -11,7 +11,7 @@ import pytest
 from application.manage_access import issue_key, revoke_key
 from application.manage_contracts import end, resume, suspend
 from application.manage_links import disable_link
-from domain.events.access import Scope
+from domain.events.access import OF_ACCOUNTS, Scope
 from domain.events.contract import Terms
 from domain.values import local_day
 from infrastructure.bootstrap import platform
@@ -164,7 +164,7 @@ def test_no_message_of_another_account_is_seen(own_door: Door):
             store,
             account="other",
             name="all",
-            scopes=tuple(Scope),
+            scopes=tuple(OF_ACCOUNTS),
             public="otherkey",
             secret="0" * 64,
             context=BY,

@@ -10,6 +10,7 @@ from domain.events import (
     Event,
     access,
     adjustment,
+    alarm,
     batch,
     contract,
     ledger,
@@ -131,6 +132,7 @@ _ALL: tuple[Event, ...] = (
     ),
     adjustment.Approved(by="cli:two", posted=True),
     adjustment.Rejected(by="cli:two", reason="no evidence"),
+    alarm.Raised(account="acme", year=2026, percent=80, allowance=300_000, net=240_001, posting=200_007),
     ledger.Opened(account="acme", year=2026, after=_TOTALS, chain=_CHAIN),
     ledger.Debited(
         account="acme",
