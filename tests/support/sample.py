@@ -14,7 +14,7 @@ from application.manage_templates import (
     draft_signature,
     draft_template,
 )
-from domain.events.access import Scope
+from domain.events.access import OF_ACCOUNTS, Scope
 from domain.events.contract import Terms
 from domain.events.link import Configured
 from domain.recorded import Context
@@ -71,7 +71,7 @@ async def make_sample(
     await approve_signature(store, account=account, name=SIGNATURE, context=BY)
     await _templates(platform, account)
     await configure_link(store, configured=link_to(platform, host=link_host, port=link_port), context=BY)
-    scopes = [scope for scope in Scope if scope is not Scope.UNMASKED]
+    scopes = [scope for scope in sorted(OF_ACCOUNTS) if scope is not Scope.UNMASKED]
     return Sample(account=account, token=await key_with(platform, scopes, account=account))
 
 

@@ -25,7 +25,7 @@ from application.manage_access import issue_key
 from application.manage_contracts import go_live, sign_contract
 from application.manage_links import configure_link
 from application.manage_templates import approve_signature, draft_signature
-from domain.events.access import Scope
+from domain.events.access import OF_ACCOUNTS, Scope
 from domain.events.contract import Terms
 from domain.events.link import Configured
 from domain.recorded import Context
@@ -283,7 +283,7 @@ class Stand:
             store,
             account=account,
             name="a stand",
-            scopes=tuple(scope for scope in Scope if scope is not Scope.UNMASKED),
+            scopes=tuple(scope for scope in sorted(OF_ACCOUNTS) if scope is not Scope.UNMASKED),
             public=new_id()[:8],
             secret=new_id() + new_id(),
             context=_BY,
