@@ -4,9 +4,9 @@ What a retroactive one changes in the price of messages that are billed already 
 `apply_amendments`.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import date
 
+from application.issued import issued_until
 from application.manage_contracts import change_contract, require_terms, require_text
 from application.ports import Store
 from domain.aggregates.contract import Contract
@@ -14,9 +14,6 @@ from domain.events import Event
 from domain.events.contract import Terms
 from domain.recorded import Context
 from domain.values import local_day
-
-IssuedUntil = Callable[[str], Awaitable[date | None]]
-"""The first day of an account that no statement covers yet; None where none was ever issued."""
 
 
 async def propose_amendment(
@@ -28,13 +25,12 @@ async def propose_amendment(
     retroactive: bool,
     notice_waived: bool,
     reason: str,
-    issued_until: IssuedUntil,
     context: Context,
 ) -> tuple[Event, ...]:
     """Propose new terms. Refuses not_found, terms_invalid, reference_missing and those of `Contract.propose`."""
     require_terms(terms)
     require_text(reason, "reason")
-    today, issued = local_day(await store.now()), await issued_until(account)
+    today, issued = local_day(await store.now()), await issued_until(store, account)
 
     def propose(state: Contract) -> tuple[Event, ...]:
         return state.propose(
@@ -52,10 +48,10 @@ async def propose_amendment(
 
 
 async def approve_amendment(
-    store: Store, *, account: str, number: int, issued_until: IssuedUntil, context: Context
+    store: Store, *, account: str, number: int, context: Context
 ) -> tuple[Event, ...]:
     """Approve as the person of the context; the second one makes it hold. Refuses those of `Contract.approve`."""
-    today, issued = local_day(await store.now()), await issued_until(account)
+    today, issued = local_day(await store.now()), await issued_until(store, account)
 
     def approve(state: Contract) -> tuple[Event, ...]:
         return state.approve(number=number, by=context.actor, today=today, issued_until=issued)
