@@ -1,16 +1,24 @@
 """The proof: every ledger recomputed from its postings, every posting held against the messages' own facts.
 
 Reads the whole log once, in order, in constant memory a ledger. Whatever is wrong becomes a finding with the
-account, the year and the posting; an empty list is the proof.
+account, the year and the posting; an empty list is the proof. Stretches of the log may be proved apart and
+merged: each begins with the posting before its first one, which the stretch before proves.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import assert_never, get_args
 from uuid import UUID
 
-from domain.aggregates.ledger import Ledger
+from application.findings import Finding
+from application.prove_agreements import TOPICS as AGREEMENT_TOPICS
+from application.prove_agreements import Agreements
+from domain.aggregates.ledger import Ledger, at_posting
+from domain.events.adjustment import AdjustmentEvent
+from domain.events.contract import ContractEvent
 from domain.events.ledger import (
     Adjusted,
     AllowanceChanged,
@@ -23,25 +31,22 @@ from domain.events.ledger import (
 )
 from domain.events.message import Accepted, Cancelled, Delivered, Expired, Failed
 from domain.recorded import Recorded
-from domain.values import local_year, stream_id
+from domain.values import local_day, local_year, stream_id
 
 TOPICS = (
     *(kind.TOPIC for kind in get_args(LedgerEvent)),
     *(kind.TOPIC for kind in (Accepted, Expired, Failed, Cancelled, Delivered)),
+    *AGREEMENT_TOPICS,
 )
 _MODULUS = 2**256
 _MOST_FINDINGS = 100
+_EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
+_AHEAD = timedelta(hours=8)
+"""Shanghai before UTC, all year."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is wrong: a stable code, where, and what was expected."""
-
-    code: str
-    account: str
-    year: int
-    posting: int
-    detail: str
+Before = Callable[[UUID, int], Recorded | None]
+"""The posting of a stream with a version, as it stands in the log."""
 
 
 @dataclass(slots=True)
@@ -53,6 +58,13 @@ class _Balance:
     ledger_segments: int = 0
     message_segments: int = 0
 
+    def merge(self, other: "_Balance") -> None:
+        """Both together."""
+        self.ledger_sum = (self.ledger_sum + other.ledger_sum) % _MODULUS
+        self.message_sum = (self.message_sum + other.message_sum) % _MODULUS
+        self.ledger_segments += other.ledger_segments
+        self.message_segments += other.message_segments
+
 
 @dataclass(slots=True)
 class Proof:
@@ -62,6 +74,12 @@ class Proof:
     postings: int = 0
     messages: int = 0
     ledgers: dict[UUID, Ledger] = field(default_factory=dict)
+    before: Before | None = None
+    """Where the posting before the first one of a stretch is found; None: the log is read from its beginning."""
+    agreements: Agreements = field(default_factory=Agreements)
+    _day_begins: datetime = _NEVER
+    _day_ends: datetime = _NEVER
+    _day: int = 0
     _found: list[Finding] = field(default_factory=list)
     _debits: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
     _refunds: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
@@ -80,12 +98,37 @@ class Proof:
             case Delivered(owed_again=True) as event:
                 balance = self._refunds[event.of.account, local_year(event.of.accepted_at)]
                 _add(balance, recorded.stream, -event.of.segments, message=True)
+            case event if isinstance(event, ContractEvent | AdjustmentEvent):
+                self.agreements.agreed(recorded)
             case _:
                 pass
 
+    def unreadable(self, *, stream: UUID | None, version: int, position: int, why: str) -> None:
+        """A row of the log that says nothing any more."""
+        known = self.ledgers.get(stream) if stream is not None else None
+        self._find(
+            "unreadable",
+            known.account if known else "",
+            known.year if known else 0,
+            version if known else 0,
+            f"the row at position {position} of the log cannot be read: {why}",
+        )
+
+    def merge(self, later: "Proof") -> None:
+        """Add the proof of the stretch of the log that follows."""
+        self.events += later.events
+        self.postings += later.postings
+        self.messages += later.messages
+        self.ledgers |= later.ledgers
+        self.agreements.merge(later.agreements)
+        self._found += later._found[: _MOST_FINDINGS - len(self._found)]
+        for mine, theirs in ((self._debits, later._debits), (self._refunds, later._refunds)):
+            for key, balance in theirs.items():
+                mine[key].merge(balance)
+
     def findings(self) -> list[Finding]:
         """All that is wrong, in the order of the log; the sums of each year come last."""
-        found = list(self._found)
+        found = [*self._found, *self.agreements.findings()]
         for name, balances in (("debits", self._debits), ("refunds", self._refunds)):
             for (account, year), balance in balances.items():
                 if balance.ledger_sum != balance.message_sum:
@@ -119,15 +162,30 @@ class Proof:
             case Debited(reason=DebitReason.ACCEPTED):
                 figures = (recorded.version, event.included, event.overage, event.price_micros)
                 _add(self._debits[key], event.message, event.segments, figures=figures)
+                agreed = (*key, self._day_of(recorded.at), event.price_micros, event.after.allowance)
+                self.agreements.debits.setdefault(agreed, recorded.version)
             case Debited():
                 # A revision takes its refund back.
                 _add(self._refunds[key], event.message, -event.segments)
             case Refunded():
                 _add(self._refunds[key], event.message, event.segments)
-            case Opened() | AllowanceChanged() | Adjusted() | Closed():
+            case Opened() | AllowanceChanged():
+                self.agreements.allowances.append(recorded)
+            case Adjusted():
+                self.agreements.adjusted.append(recorded)
+            case Closed():
                 pass
             case _:
                 assert_never(event)
+
+    def _day_of(self, at: datetime) -> int:
+        """The day in Shanghai, in days since 1970; a day is asked for many times before the next one comes."""
+        if not self._day_begins <= at < self._day_ends:
+            day = local_day(at)
+            self._day = day.toordinal() - _EPOCH_ORDINAL
+            self._day_begins = datetime(day.year, day.month, day.day, tzinfo=UTC) - _AHEAD
+            self._day_ends = self._day_begins + timedelta(days=1)
+        return self._day
 
     def _ledger(self, recorded: Recorded, event: LedgerEvent) -> Ledger | None:
         """The ledger before this posting; a first posting that opens nothing is a finding."""
@@ -136,10 +194,27 @@ class Proof:
             return known
         if isinstance(event, Opened) and stream_id("ledger", event.account, event.year) == recorded.stream:
             return Ledger(account=event.account, year=event.year)
+        if recorded.version > 1:
+            earlier = self._earlier(recorded)
+            if earlier is not None:
+                return earlier
         self._find(
             "not_opened", event.account, 0, recorded.version, "the ledger does not begin with its opening"
         )
         return None
+
+    def _earlier(self, recorded: Recorded) -> Ledger | None:
+        """The ledger as the stretch of the log before left it."""
+        opening = self.before(recorded.stream, 1) if self.before is not None else None
+        if self.before is None or opening is None or not isinstance(opening.event, Opened):
+            return None
+        account, year = opening.event.account, opening.event.year
+        if stream_id("ledger", account, year) != recorded.stream:
+            return None
+        last = self.before(recorded.stream, recorded.version - 1)
+        if last is None or not isinstance(last.event, LedgerEvent):
+            return Ledger(account=account, year=year)
+        return at_posting(account=account, year=year, version=last.version, event=last.event)
 
     def _checked(self, ledger: Ledger, recorded: Recorded, event: LedgerEvent) -> Ledger:
         """The ledger after the posting as it should be; every difference is a finding."""
@@ -147,9 +222,11 @@ class Proof:
         if version != ledger.version + 1:
             self._find("not_dense", account, year, version, f"posting {ledger.version + 1} is missing")
         again = ledger.again(event, recorded.at)
-        if again is None or replace(again, chain=event.chain) != event:
+        if again == event:
+            pass
+        elif again is None or replace(again, chain=event.chain) != event:
             self._find("totals_wrong", account, year, version, "its figures do not follow from before")
-        elif again.chain != event.chain:
+        else:
             self._find(
                 "chain_broken", account, year, version, "the hash does not follow from the posting before"
             )

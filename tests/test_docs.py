@@ -174,8 +174,11 @@ def test_the_command_of_the_document_hashes_its_first_line():
 
 
 def test_every_finding_of_the_proof_is_explained():
-    code = read("application/prove_ledgers.py")
+    code = "".join(
+        file.read_text(encoding="utf-8") for file in sorted((ROOT / "application").glob("prove_*.py"))
+    )
     codes = set(re.findall(r'_find\(\s*"(\w+)"', code)) | {"debits_differ", "refunds_differ"}
+    codes |= set(re.findall(r'(?:code=|_posted\(recorded, |_of\(history\[0\], )"(\w+)"', code))
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/operations.md"), re.MULTILINE))
     assert codes == explained
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from application.carriage import Refused
-from application.prove_ledgers import TOPICS, Finding, Proof
+from application.findings import Finding
+from application.prove_ledgers import TOPICS, Proof
 from application.reset_quota import reset_quota
 from application.settle_messages import cancel
 from domain.events import TOPICS as ALL_TOPICS
