@@ -31,6 +31,8 @@ class TotalsOf(Protocol):
     def adjusted_micros(self) -> int: ...
     @property
     def closed(self) -> bool: ...
+    @property
+    def mixed(self) -> Sequence[PriceOf]: ...
 
 
 class FactOf(Protocol):
@@ -83,3 +85,11 @@ class ReadPostings(Protocol):
     def __call__(
         self, account: str, year: int, *, after: int = 0, upto: int | None = None, page: int = 20_000
     ) -> Iterator[Sequence[PostingRow]]: ...
+
+
+class ReadKind(Protocol):
+    """Reads at most `limit` postings of one topic with `after < version <= upto`, oldest first; blocking."""
+
+    def __call__(
+        self, account: str, year: int, topic: str, *, after: int, upto: int, limit: int
+    ) -> Sequence[PostingRow]: ...
