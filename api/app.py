@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from api import billing, bulk, docs_page, history, messages, monitoring, statistics
+from api import adjustments, billing, bulk, contracts, docs_page, history, messages, monitoring, statistics
 from api.describing import describe
 from api.errors import FORESEEN, handle, refusal_of, respond
 from infrastructure.bootstrap import Platform
@@ -45,7 +45,7 @@ def create_app(platform: Platform) -> FastAPI:
         redirect_slashes=False,
         exception_handlers=dict.fromkeys((*FORESEEN, Exception), handle),
     )
-    for part in (messages, bulk, history, billing, statistics, monitoring, docs_page):
+    for part in (messages, bulk, history, billing, contracts, adjustments, statistics, monitoring, docs_page):
         app.include_router(part.router)
     return app
 

@@ -38,6 +38,10 @@ from infrastructure.bootstrap import Platform
 from projections import ledger
 
 router = APIRouter(tags=["billing"])
+Account = Annotated[
+    str, Query(max_length=32, description="Which account; needed with a key of no account, else its own.")
+]
+NAMED = ("account_missing", "not_found")
 Year = Annotated[int | None, Query(ge=2000, le=2200, description="Calendar year in Shanghai; default: this.")]
 
 
@@ -48,29 +52,32 @@ Year = Annotated[int | None, Query(ge=2000, le=2200, description="Calendar year 
         scope=Scope.BILLING,
         answer=LedgerAnswer,
         example=examples.LEDGER,
-        problems=("invalid_value", "read_model_missing"),
+        problems=("invalid_value", "read_model_missing", *NAMED),
     ),
 )
 async def read_ledger(
-    request: Request, key: Annotated[Key, Depends(requires(Scope.BILLING))], year: Year = None
+    request: Request,
+    key: Annotated[Key, Depends(requires(Scope.BILLING))],
+    year: Year = None,
+    account: Account = "",
 ) -> Response:
     """Totals are exact at this moment; months and days come from the read model and may be `as_of` behind."""
-    platform = platform_of(request)
+    platform, name = platform_of(request), key.speaks_for(account)
     wanted = _year(platform, year)
     (days, months), as_of = await read_as_of(
         platform,
         ledger.PROJECTION.name,
-        lambda rows: (ledger.days(rows, key.account, wanted), ledger.months(rows, key.account, wanted)),
+        lambda rows: (ledger.days(rows, name, wanted), ledger.months(rows, name, wanted)),
     )
-    last = await platform.store.last_posting(key.account, wanted)
+    last = await platform.store.last_posting(name, wanted)
     return answer(
         LedgerAnswer(
-            account=key.account,
+            account=name,
             year=wanted,
             opened=last is not None,
             postings=last.version if last else 0,
             chain=_posted(last).chain if last else "",
-            totals=_totals(_posted(last).after if last else await _unopened(platform, key.account, wanted)),
+            totals=totals_of(_posted(last).after if last else await _unopened(platform, name, wanted)),
             months=[_period(line, f"{line.day:%Y-%m}") for line in months],
             days=[_period(line, line.day.isoformat()) for line in days],
             as_of=as_of,
@@ -85,7 +92,7 @@ async def read_ledger(
         scope=Scope.BILLING,
         answer=PostingsPage,
         example=examples.POSTINGS,
-        problems=("invalid_value", "invalid_cursor"),
+        problems=("invalid_value", "invalid_cursor", *NAMED),
     ),
 )
 async def read_postings(
@@ -94,15 +101,16 @@ async def read_postings(
     year: Year = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Annotated[str, Query(max_length=20, description="`next_cursor` of the page before.")] = "",
+    account: Account = "",
 ) -> Response:
     """In their order, straight from the ledger's stream: what is proved is what is shown."""
-    platform = platform_of(request)
+    platform, name = platform_of(request), key.speaks_for(account)
     wanted = _year(platform, year)
-    found = await platform.store.postings(key.account, wanted, after=_version(cursor), limit=limit + 1)
+    found = await platform.store.postings(name, wanted, after=_version(cursor), limit=limit + 1)
     page = found[:limit]
     return answer(
         PostingsPage(
-            account=key.account,
+            account=name,
             year=wanted,
             postings=[_posting(recorded) for recorded in page],
             next_cursor=str(page[-1].version) if len(found) > limit else "",
@@ -137,7 +145,8 @@ def _posted(recorded: Recorded) -> LedgerEvent:
     return recorded.event
 
 
-def _totals(after: Totals) -> LedgerTotals:
+def totals_of(after: Totals) -> LedgerTotals:
+    """Totals as they are shown."""
     return LedgerTotals(
         allowance=after.allowance,
         net=after.net,
@@ -174,7 +183,7 @@ def _posting(recorded: Recorded) -> Posting:
         posting=recorded.version,
         at=recorded.at,
         kind=event.TOPIC.partition(".")[2],
-        after=_totals(event.after),
+        after=totals_of(event.after),
         chain=event.chain,
     )
     match event:

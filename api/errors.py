@@ -88,6 +88,36 @@ CATALOGUE: Mapping[str, Kind] = {
     "contract_ended": Kind(403, "The contract has ended", "Agree a new one."),
     "contract_term_over": Kind(403, "The contract's term is over", "Agree a new price by an amendment."),
     "no_route": Kind(409, "No link takes this carrier's numbers now", "Enable a link, then send again."),
+    # Money.
+    "account_missing": Kind(422, "The account is not named", "Name it: this key is of no account."),
+    "terms_invalid": Kind(422, "The terms are not possible", "Compare the field with its range."),
+    "reference_missing": Kind(422, "A reason or reference is missing", "Say what it rests on."),
+    "reference_too_long": Kind(422, "A reason or reference is too long", "At most 200 visible characters."),
+    "amendment_decided": Kind(409, "The amendment is decided", "Propose a new one."),
+    "amendment_in_the_past": Kind(
+        409, "The amendment's day is over", "Take today or later, or mark it retroactive."
+    ),
+    "amendment_inside_statement": Kind(
+        409, "The amendment begins inside an issued statement", "Begin after it, or mark it retroactive."
+    ),
+    "amendment_notice": Kind(409, "The notice is not kept", "Take a later day, or have it waived."),
+    "amendment_too_far_back": Kind(
+        409, "The amendment reaches into a year that is over", "Correct that year by an adjustment."
+    ),
+    "stage_not_due": Kind(409, "The stage is not due", "Wait for its day."),
+    "stage_invoiced": Kind(409, "The stage is on another invoice", "Nothing is left to do."),
+    "stage_not_invoiced": Kind(409, "The stage has no invoice yet", "Invoice it first."),
+    "due_in_the_past": Kind(422, "The day of payment is over", "Take a later day."),
+    "period_invalid": Kind(422, "The period is not possible", "Give a month, 2026-11, or a year, 2026."),
+    "adjustment_empty": Kind(422, "The adjustment is empty", "Give segments, or money, or both."),
+    "adjustment_exists": Kind(409, "The id is another adjustment's", "Take a new id."),
+    "adjustment_too_large": Kind(409, "The adjustment is too large", "Check the segments and the year."),
+    "adjustment_rejected": Kind(409, "The adjustment was rejected", "Ask for a new one."),
+    "adjustment_posted": Kind(409, "The adjustment is posted", "Ask for the opposite one."),
+    "spending_cap_reached": Kind(
+        403, "The spending cap is reached", "Have it raised by an amendment, or wait for the new year."
+    ),
+    "scope_not_possible": Kind(422, "Such a key may not have the scope", "See the scopes it may have."),
     # What is looked for.
     "not_found": Kind(404, "There is no such thing", "Check the id; it may belong to another account."),
     "reason_required": Kind(422, "A look-up needs a reason", "Say why; it is recorded."),

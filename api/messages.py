@@ -82,6 +82,7 @@ OF_AN_ACCOUNT = (
     "contract_suspended",
     "contract_ended",
     "contract_term_over",
+    "spending_cap_reached",
     "busy",
     "overloaded",
 )

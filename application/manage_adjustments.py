@@ -127,6 +127,12 @@ async def reject_adjustment(store: Store, *, id_: UUID, reason: str, context: Co
     return await change(store, adjustment_stream(id_), adjustment.evolve, reject, context)
 
 
+async def find_adjustment(store: Store, *, id_: UUID) -> Adjustment | None:
+    """An adjustment as it stands."""
+    state, _ = await load(store, adjustment_stream(id_), adjustment.evolve)
+    return state
+
+
 async def list_adjustments(store: Store, *, account: str | None = None) -> list[Adjustment]:
     """All adjustments, or those of an account, in the order they were asked for."""
     founding = await store.founded(Requested.TOPIC)

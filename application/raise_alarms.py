@@ -4,6 +4,7 @@ Each level of a year is told once; run again it finds nothing to do.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from application.directory import Directory
 from application.platform import change
@@ -30,11 +31,11 @@ async def raise_alarms(store: Store, directory: Directory, *, context: Context) 
     return raised
 
 
-async def list_alarms(store: Store, *, account: str, year: int) -> Sequence[Raised]:
-    """The alarms of a year, lowest level first."""
+async def list_alarms(store: Store, *, account: str, year: int) -> Sequence[tuple[Raised, datetime]]:
+    """The alarms of a year and when each was raised, lowest level first."""
     stream = stream_id("alarm", account, year)
     history = (await store.load([stream])).get(stream, ())
-    return [recorded.event for recorded in history if isinstance(recorded.event, Raised)]
+    return [(recorded.event, recorded.at) for recorded in history if isinstance(recorded.event, Raised)]
 
 
 def levels_reached(ledger: Ledger, percents: Sequence[int]) -> tuple[int, ...]:
