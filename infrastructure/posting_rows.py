@@ -88,7 +88,7 @@ def read_postings(
     while after < last:
         rows = recorder.rows(query, (stream, after, last, page))
         if rows:
-            yield [_row(version, topic, state) for version, topic, state in rows]
+            yield [posting_row(version, topic, state) for version, topic, state in rows]
         if len(rows) < page:
             return
         after = rows[-1][0]
@@ -110,7 +110,7 @@ def read_kind(
     )
     stream = stream_id("ledger", account, year)
     rows = recorder.rows(query, (stream, topic, after, upto, limit))
-    return [_row(version, name, state) for version, name, state in rows]
+    return [posting_row(version, name, state) for version, name, state in rows]
 
 
 def reader(recorder: LedgerRecorder) -> ReadPostings:
@@ -123,7 +123,8 @@ def kind_reader(recorder: LedgerRecorder) -> ReadKind:
     return partial(read_kind, recorder)
 
 
-def _row(version: int, topic: str, state: bytes) -> PostingRow:
+def posting_row(version: int, topic: str, state: bytes) -> PostingRow:
+    """A posting from the columns of its row."""
     envelope = _decode(state)
     return PostingRow(version, topic, envelope.at, envelope.fact)
 
