@@ -24,6 +24,19 @@ DIRECT: Mapping[tuple[str, str], Handler] = {
 }
 """The hot path: these handlers need nothing of FastAPI's routing, which costs more than the rest of them."""
 
+PARTS = (
+    messages,
+    bulk,
+    history,
+    billing,
+    contracts,
+    adjustments,
+    statistics,
+    monitoring,
+    docs_page,
+)
+"""The modules whose routers make up the application."""
+
 DESCRIPTION = """Send text messages, follow each one, and prove every bill.
 
 Times are RFC 3339, days and years those of Asia/Shanghai. Money is a decimal string in yuan with its integer
@@ -45,7 +58,7 @@ def create_app(platform: Platform) -> FastAPI:
         redirect_slashes=False,
         exception_handlers=dict.fromkeys((*FORESEEN, Exception), handle),
     )
-    for part in (messages, bulk, history, billing, contracts, adjustments, statistics, monitoring, docs_page):
+    for part in PARTS:
         app.include_router(part.router)
     return app
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 from pydantic.fields import FieldInfo
 
-from api import billing, bulk, docs_page, history, messages, monitoring, statistics
+from api.app import PARTS
 from api.cli import app
 from application.prove_ledgers import Proof
 from domain.aggregates.ledger import Ledger
@@ -178,7 +178,7 @@ def test_every_finding_of_the_proof_is_explained():
         file.read_text(encoding="utf-8") for file in sorted((ROOT / "application").glob("prove_*.py"))
     )
     codes = set(re.findall(r'_find\(\s*"(\w+)"', code)) | {"debits_differ", "refunds_differ"}
-    codes |= set(re.findall(r'(?:code=|_posted\(recorded, |_of\(history\[0\], )"(\w+)"', code))
+    codes |= set(re.findall(r'(?:code=|_finding\(\s*|_posted\(recorded, |_of\(history\[0\], )"(\w+)"', code))
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/operations.md"), re.MULTILINE))
     assert codes == explained
 
@@ -266,8 +266,8 @@ def _is_command(command, words: list[str]) -> bool:
 
 
 def test_every_address_a_document_names_is_served():
-    parts = (billing, bulk, docs_page, history, messages, monitoring, statistics)
-    served = {getattr(route, "path", "") for part in parts for route in part.router.routes}
+    served = {getattr(route, "path", "") for part in PARTS for route in part.router.routes}
+    served |= {path.partition("/{")[0] for path in served}
     named = {
         (name, path)
         for name in documents()
