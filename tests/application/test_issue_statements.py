@@ -1,10 +1,12 @@
 """What is issued, when, in which order, and what its lines say."""
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import pytest
 
 from application.issue_statements import accept, dispute, issue_all, resolve
+from application.postings import PostingRow
 from domain.aggregates.statement import StatementState, content_hash, faults_of
 from domain.errors import Refusal
 from domain.events.contract import Terms
@@ -233,7 +235,7 @@ def test_a_statement_whose_lines_do_not_add_up_is_not_issued(billed: Billed):
     billed.go_to(date(2026, 2, 2))
     whole = billed.read
 
-    def forged(*arguments: object, **bounds: object):
+    def forged(*arguments: object, **bounds: object) -> Iterator[Sequence[PostingRow]]:
         for rows in whole(*arguments, **bounds):  # type: ignore[arg-type]
             for row in rows:
                 row.fact.segments, row.fact.overage = row.fact.segments + 1, row.fact.overage + 1
@@ -247,7 +249,7 @@ def test_a_statement_whose_lines_do_not_add_up_is_not_issued(billed: Billed):
 def test_a_posting_that_is_missing_is_a_fault(billed: Billed):
     billed.go_to(date(2026, 2, 2))
 
-    def holed(*arguments: object, **bounds: object):
+    def holed(*arguments: object, **bounds: object) -> Iterator[Sequence[PostingRow]]:
         yield billed.rows(2026)[:1] + billed.rows(2026)[2:]
 
     (outcome,) = run(issue_all(billed.store, holed, period=period_of("2026-01"), context=BY))
