@@ -10,12 +10,15 @@ import typer
 
 from api import (
     cli_accounts,
+    cli_adjustments,
+    cli_contracts,
     cli_keys,
     cli_ledger,
     cli_links,
     cli_messages,
     cli_processes,
     cli_projections,
+    cli_seal,
     cli_send,
     cli_texts,
     cli_verify,
@@ -62,6 +65,7 @@ app.add_typer(cli_messages.app, name="message", rich_help_panel=_SENDING)
 
 _AGREED = "What was agreed and configured"
 app.add_typer(cli_accounts.app, name="account", rich_help_panel=_AGREED)
+app.add_typer(cli_contracts.app, name="contract", rich_help_panel=_AGREED)
 app.add_typer(cli_texts.signatures, name="signature", rich_help_panel=_AGREED)
 app.add_typer(cli_texts.templates, name="template", rich_help_panel=_AGREED)
 app.add_typer(cli_keys.app, name="key", rich_help_panel=_AGREED)
@@ -70,9 +74,11 @@ app.add_typer(cli_links.app, name="link", rich_help_panel=_AGREED)
 _PROOF = "Bills and proof"
 app.add_typer(cli_ledger.ledger, name="ledger", rich_help_panel=_PROOF)
 app.add_typer(cli_ledger.quota, name="quota", rich_help_panel=_PROOF)
+app.add_typer(cli_adjustments.app, name="adjustment", rich_help_panel=_PROOF)
 app.command(
     "verify", rich_help_panel=_PROOF, epilog="Example: smsledger verify --json; exit code 1 on findings"
 )(cli_verify.command)
+app.add_typer(cli_seal.app, name="seal", rich_help_panel=_PROOF)
 app.add_typer(cli_projections.app, name="projections", rich_help_panel=_PROOF)
 
 

@@ -10,7 +10,7 @@ from api import tables
 from api.cli_session import AsJson, Reason, operator, said, work
 from domain.errors import BadInput, NotFound
 from domain.events.contract import Terms
-from domain.values import MICROS_PER_YUAN, SHANGHAI, ChargeOn, Counting, UnknownPolicy, local_year, yuan
+from domain.values import MICROS_PER_YUAN, SHANGHAI, ChargeOn, Counting, UnknownPolicy, local_day, yuan
 
 if TYPE_CHECKING:
     from domain.aggregates.contract import Contract
@@ -51,6 +51,7 @@ def create(
         UnknownPolicy, typer.Option(help="Without any receipt, when charged on delivery.")
     ] = _DEFAULT.unknown_policy,
     years: Annotated[int, typer.Option(help="Term from the first day.")] = _DEFAULT.term_years,
+    fixed_fee: Annotated[str, typer.Option(help="The fixed fee in yuan, paid in stages.")] = "0",
     live_on: Annotated[
         str, typer.Option(help="First day (Shanghai), YYYY-MM-DD or today; empty: not live yet.")
     ] = "",
@@ -65,8 +66,9 @@ def create(
         counting=counting,
         unknown_policy=unknown_policy,
         term_years=years,
+        fixed_fee_micros=micro_yuan(fixed_fee),
     )
-    first = _day(live_on) if live_on else None
+    first = day_of(live_on) if live_on else None
 
     async def run(platform: "Platform") -> None:
         await sign_contract(platform.store, account=account, name=name, terms=terms, context=operator())
@@ -82,7 +84,7 @@ def live(account: Account, on: Annotated[str, typer.Option(help="YYYY-MM-DD or t
     """Start the term of a signed contract."""
     from application.manage_contracts import go_live
 
-    first = _day(on)
+    first = day_of(on)
     done = work(lambda made: go_live(made.store, account=account, on=first, context=operator()))
     said(f"account {account}: live from {first}" + ("" if done else " already"))
 
@@ -148,14 +150,14 @@ async def _row(platform: "Platform", account: str) -> dict[str, Any]:
     found = await platform.directory.contract(account)
     if found is None:
         raise NotFound("not_found", f"There is no account {account}.")
-    contract, terms = found.state, found.state.terms
-    year = local_year(await platform.store.now())
+    contract, today = found.state, local_day(await platform.store.now())
+    terms, year = contract.terms_on(today), today.year
     last = await platform.store.last_posting(account, year)
     totals = getattr(last.event, "after", None) if last else None
     return {
         "account": account,
         "name": contract.name,
-        "state": state_of(contract),
+        "state": state_of(contract, today),
         "live_on": contract.live_on,
         "term_ends_on": contract.term_ends_on,
         "allowance": terms.allowance_segments,
@@ -170,16 +172,19 @@ async def _row(platform: "Platform", account: str) -> dict[str, Any]:
     }
 
 
-def state_of(contract: "Contract") -> str:
+def state_of(contract: "Contract", today: date) -> str:
     """The contract's state in a word."""
     if contract.ended:
         return "ended"
     if contract.suspended:
         return "suspended"
-    return "signed" if contract.live_on is None else "live"
+    if contract.live_on is None or today < contract.live_on:
+        return "signed"
+    return "over" if contract.term_ends_on is not None and today >= contract.term_ends_on else "live"
 
 
-def _day(text: str) -> date:
+def day_of(text: str) -> date:
+    """A day as it is written, or today in Shanghai. Refuses day_invalid."""
     if text == "today":
         return datetime.now(SHANGHAI).date()
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from domain.errors import BadInput
 from domain.recorded import Context
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+By = Annotated[str, typer.Option(help="Who decides; the user of this machine where it is not given.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded for ever.")]
 
 
@@ -28,6 +30,14 @@ class NothingRuns(Exception):  # noqa: N818
 def operator() -> Context:
     """Who acts: the user of this machine."""
     return Context(actor=f"cli:{getpass.getuser()}")
+
+
+def person(by: str) -> Context:
+    """Who decides about money: the name that is given, or the user of this machine. Refuses person_invalid."""
+    name = by.strip()
+    if by and not (name.isprintable() and 1 <= len(name) <= 60):
+        raise BadInput("person_invalid", "A name is 1 to 60 visible characters.", field="by")
+    return Context(actor=f"cli:{name}") if name else operator()
 
 
 def read_settings() -> "Settings":

@@ -1,7 +1,7 @@
-"""`smsledger verify`: proves every ledger from its events, and every read model from the log."""
+"""`smsledger verify`: proves every ledger, seal and statement from the log, and every read model."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,10 +12,8 @@ from api.cli_session import AsJson, read_settings
 from domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from application.prove_ledgers import Proof
+    from infrastructure.prover import Proved
     from infrastructure.settings import Settings
-
-_PAGE_EVENTS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +24,12 @@ class Verified:
     postings: int
     ledgers: list[dict[str, Any]]
     messages: int
+    statements: int
+    seals: int
+    sealed_until: date | None
+    """The last day that is sealed."""
+    sealing_key: str
+    """The id of the key of the newest seal: hold it against what you noted outside."""
     findings: list[dict[str, Any]]
     read_models: list[dict[str, Any]]
 
@@ -44,7 +48,9 @@ def command(
 ) -> None:
     """Recompute every ledger from its events: density, totals, hash chain, the sum of the messages' debits.
 
-    The read models are compared with the log as well. Exit code 1 where anything is wrong.
+    Prices, allowances and adjustments are held against what was agreed, issued statements against the ledgers,
+    and the daily seals against the whole log. The read models are compared with the log as well.
+    Exit code 1 where anything is wrong.
     """
     found = verify(read_settings(), account=account, read_models=read_models)
     if as_json:
@@ -57,7 +63,8 @@ def command(
 
 def verify(settings: "Settings", *, account: str = "", read_models: bool = True) -> Verified:
     """Read the whole log once and prove it; with `account` only what concerns it is told. Refuses not_found."""
-    proof = _prove(settings)
+    proved = _prove(settings)
+    proof = proved.proof
     ledgers = [
         {
             "account": ledger.account,
@@ -78,35 +85,23 @@ def verify(settings: "Settings", *, account: str = "", read_models: bool = True)
         postings=proof.postings,
         ledgers=ledgers,
         messages=proof.messages,
-        findings=[asdict(found) for found in proof.findings() if account in ("", found.account)],
+        statements=proof.statements.count,
+        seals=proved.seals,
+        sealed_until=proved.last_seal.day if proved.last_seal else None,
+        sealing_key=proved.last_seal.key if proved.last_seal else "",
+        findings=[
+            asdict(found) for found in proved.findings if found.account in ("", account) or not account
+        ],
         read_models=verify_read_models(settings) if read_models else [],
     )
 
 
-def _prove(settings: "Settings") -> "Proof":
-    from application.prove_ledgers import Proof
-    from infrastructure.projector import read_models
+def _prove(settings: "Settings") -> "Proved":
+    from infrastructure.prover import prove
 
-    proof = Proof()
-    with read_models(settings) as opened, tables.progress_bar() as bar:
-        head = opened.log.head()
-        task = bar.add_task("ledgers", total=head)
-        _feed(proof, opened.log.page, head, lambda position: bar.update(task, completed=position))
-    return proof
-
-
-def _feed(proof: "Proof", page: Callable[..., Any], head: int, reached: Callable[[int], None]) -> None:
-    """All facts about money up to the head; later ones belong to the next proof."""
-    from application.prove_ledgers import TOPICS
-
-    position = 0
-    while events := page(position, _PAGE_EVENTS, TOPICS):
-        for recorded in events:
-            if recorded.position > head:
-                return
-            proof.feed(recorded)
-        position = events[-1].position
-        reached(position)
+    with tables.progress_bar() as bar:
+        task = bar.add_task("log", total=None)
+        return prove(settings, reached=lambda position: bar.update(task, completed=position))
 
 
 def show(found: Verified) -> None:
@@ -132,7 +127,8 @@ def show(found: Verified) -> None:
         out.print(f"read model {row['name']}: " + ("; ".join(row["differences"]) or "equal to the log"))
     checked = (
         f"{found.events:,} events, {found.postings:,} postings of {len(found.ledgers)} ledgers, "
-        f"{found.messages:,} messages, {len(found.read_models)} read models"
+        f"{found.messages:,} messages, {found.statements:,} statements, {found.seals:,} daily seals, "
+        f"{len(found.read_models)} read models"
     )
     verdict = "[green]everything agrees[/]" if found.clean else "[red]something is wrong, see above[/]"
     out.print(f"verified {checked}: {verdict}")
