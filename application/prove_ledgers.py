@@ -6,7 +6,6 @@ merged: each begins with the posting before its first one, which the stretch bef
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -16,6 +15,8 @@ from uuid import UUID
 from application.findings import Finding
 from application.prove_agreements import TOPICS as AGREEMENT_TOPICS
 from application.prove_agreements import Agreements
+from application.prove_statements import TOPICS as STATEMENT_TOPICS
+from application.prove_statements import Lookup, Statements
 from domain.aggregates.ledger import Ledger, at_posting
 from domain.events.adjustment import AdjustmentEvent
 from domain.events.contract import ContractEvent
@@ -30,6 +31,7 @@ from domain.events.ledger import (
     Refunded,
 )
 from domain.events.message import Accepted, Cancelled, Delivered, Expired, Failed
+from domain.events.statement import Issued
 from domain.recorded import Recorded
 from domain.values import local_day, local_year, stream_id
 
@@ -37,6 +39,7 @@ TOPICS = (
     *(kind.TOPIC for kind in get_args(LedgerEvent)),
     *(kind.TOPIC for kind in (Accepted, Expired, Failed, Cancelled, Delivered)),
     *AGREEMENT_TOPICS,
+    *STATEMENT_TOPICS,
 )
 _MODULUS = 2**256
 _MOST_FINDINGS = 100
@@ -44,9 +47,6 @@ _EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 _NEVER = datetime(1, 1, 2, tzinfo=UTC)
 _AHEAD = timedelta(hours=8)
 """Shanghai before UTC, all year."""
-
-Before = Callable[[UUID, int], Recorded | None]
-"""The posting of a stream with a version, as it stands in the log."""
 
 
 @dataclass(slots=True)
@@ -74,15 +74,20 @@ class Proof:
     postings: int = 0
     messages: int = 0
     ledgers: dict[UUID, Ledger] = field(default_factory=dict)
-    before: Before | None = None
-    """Where the posting before the first one of a stretch is found; None: the log is read from its beginning."""
+    lookup: Lookup | None = None
+    """Where other postings are found: those before a stretch, and those that statements name."""
     agreements: Agreements = field(default_factory=Agreements)
+    statements: Statements = field(default_factory=Statements)
     _day_begins: datetime = _NEVER
     _day_ends: datetime = _NEVER
     _day: int = 0
     _found: list[Finding] = field(default_factory=list)
     _debits: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
     _refunds: dict[tuple[str, int], _Balance] = field(default_factory=lambda: defaultdict(_Balance))
+
+    def __post_init__(self) -> None:
+        """Statements look where the ledgers do."""
+        self.statements.lookup = self.lookup
 
     def feed(self, recorded: Recorded) -> None:
         """One more event of the log."""
@@ -100,6 +105,8 @@ class Proof:
                 _add(balance, recorded.stream, -event.of.segments, message=True)
             case event if isinstance(event, ContractEvent | AdjustmentEvent):
                 self.agreements.agreed(recorded)
+            case Issued() as event:
+                self.statements.feed(recorded, event)
             case _:
                 pass
 
@@ -121,6 +128,7 @@ class Proof:
         self.messages += later.messages
         self.ledgers |= later.ledgers
         self.agreements.merge(later.agreements)
+        self.statements.merge(later.statements)
         self._found += later._found[: _MOST_FINDINGS - len(self._found)]
         for mine, theirs in ((self._debits, later._debits), (self._refunds, later._refunds)):
             for key, balance in theirs.items():
@@ -128,7 +136,7 @@ class Proof:
 
     def findings(self) -> list[Finding]:
         """All that is wrong, in the order of the log; the sums of each year come last."""
-        found = [*self._found, *self.agreements.findings()]
+        found = [*self._found, *self.agreements.findings(), *self.statements.findings()]
         for name, balances in (("debits", self._debits), ("refunds", self._refunds)):
             for (account, year), balance in balances.items():
                 if balance.ledger_sum != balance.message_sum:
@@ -143,6 +151,11 @@ class Proof:
                         )
                     )
         return found
+
+    @property
+    def opened(self) -> list[Recorded]:
+        """Every opening of a ledger."""
+        return [one for one in self.agreements.allowances if isinstance(one.event, Opened)]
 
     def _accepted(self, recorded: Recorded, event: Accepted) -> None:
         self.messages += 1
@@ -205,16 +218,26 @@ class Proof:
 
     def _earlier(self, recorded: Recorded) -> Ledger | None:
         """The ledger as the stretch of the log before left it."""
-        opening = self.before(recorded.stream, 1) if self.before is not None else None
-        if self.before is None or opening is None or not isinstance(opening.event, Opened):
+        if self.lookup is None:
             return None
-        account, year = opening.event.account, opening.event.year
+        first, before = (recorded.stream, 1), (recorded.stream, recorded.version - 1)
+        found = self.lookup([first, before])
+        opening = found[first].event if first in found else None
+        if not isinstance(opening, Opened):
+            return None
+        account, year = opening.account, opening.year
         if stream_id("ledger", account, year) != recorded.stream:
             return None
-        last = self.before(recorded.stream, recorded.version - 1)
-        if last is None or not isinstance(last.event, LedgerEvent):
+        last = found[before].event if before in found else None
+        if not isinstance(last, LedgerEvent):
             return Ledger(account=account, year=year)
-        return at_posting(account=account, year=year, version=last.version, event=last.event)
+        return at_posting(account=account, year=year, version=before[1], event=last)
+
+    def detached(self) -> "Proof":
+        """The proof without what it looks up with, so that another process can have it."""
+        self.statements.settle()
+        self.lookup = self.statements.lookup = None
+        return self
 
     def _checked(self, ledger: Ledger, recorded: Recorded, event: LedgerEvent) -> Ledger:
         """The ledger after the posting as it should be; every difference is a finding."""

@@ -21,6 +21,7 @@ from application.ports import Entry
 from application.raise_alarms import raise_alarms
 from application.reactions import SubmitJob
 from application.reset_quota import reset_quota
+from application.seal_ledgers import SETTLED_AFTER
 from domain.aggregates.message import Status
 from domain.events.vault import DayKeyCreated
 from domain.recorded import Context
@@ -28,6 +29,7 @@ from domain.values import Carrier, ChargeOn, Lane, UnknownPolicy, local_day, loc
 from infrastructure import jobs
 from infrastructure.bootstrap import Platform
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.sealing import seal_days
 from infrastructure.worker import pause
 from projections import messages
 from projections.messages import Overdue
@@ -53,6 +55,7 @@ class Scheduler:
     dispatcher: Dispatcher
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
+    sealed_before: date | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """All tasks, side by side."""
@@ -61,6 +64,7 @@ class Scheduler:
             (self.turn_year, 30),
             (self.amend_allowances, 60),
             (self.raise_alarms, 10),
+            (self.seal, 60),
             (self.expire, 2),
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
@@ -103,6 +107,14 @@ class Scheduler:
         """Levels of the allowance that were reached."""
         for alarm in await raise_alarms(self.platform.store, self.platform.directory, context=_CONTEXT):
             _log.warning("account %s has used %d %% of %d", alarm.account, alarm.percent, alarm.year)
+
+    async def seal(self) -> None:
+        """Seal the days that are over, once a day; also those on which nobody was awake."""
+        over = local_day(await self.platform.store.now() - SETTLED_AFTER)
+        if self.sealed_before != over:
+            made = await seal_days(self.platform, context=_CONTEXT)
+            _log.info("sealed %d days before %s", len(made), over)
+            self.sealed_before = over
 
     async def expire(self) -> None:
         """Expire and refund what no carrier took in time."""

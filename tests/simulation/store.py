@@ -140,10 +140,7 @@ class MemoryStore:
         if not history:
             return Ledger(account=account, year=year)
         event = history[-1].event
-        assert isinstance(
-            event,
-            ledger_events.Opened | ledger_events.Debited | ledger_events.Refunded | ledger_events.Closed,
-        )
+        assert isinstance(event, ledger_events.LedgerEvent)
         return at_posting(account=account, year=year, version=history[-1].version, event=event)
 
     async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
