@@ -304,7 +304,7 @@ def _word(state: Contract, today: date) -> str:
         return "suspended"
     if state.live_on is None or today < state.live_on:
         return "signed"
-    return "over" if state.term_ends_on is not None and today >= state.term_ends_on else "live"
+    return "over" if state.is_over(today) else "live"
 
 
 def _terms(terms: Terms) -> TermsAnswer:

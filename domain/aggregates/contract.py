@@ -1,6 +1,7 @@
 """The contract of an account: when it may send, and under which terms."""
 
 from calendar import isleap
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -83,24 +84,47 @@ class Contract:
 
     @property
     def term_ends_on(self) -> date | None:
-        """The first day on which nothing is accepted any more, as far as is agreed."""
+        """The first day on which nothing is accepted any more, as far as is agreed; None before it is live.
+
+        Where an amendment brings the contract back after a while, it is the end of what is agreed last.
+        """
+        return max((end for _, end in self._accepting()), default=None)
+
+    def is_over(self, day: date) -> bool:
+        """Whether the term is over on a day, by the terms of that day."""
+        return self.live_on is not None and day >= self._over_from(day)
+
+    def includes(self, year: int) -> bool:
+        """Whether something may be sent in a calendar year, as far as is agreed: only then has it an allowance."""
+        return not self.ended and any(
+            first < date(year + 1, 1, 1) and end > date(year, 1, 1) for first, end in self._accepting()
+        )
+
+    def _accepting(self) -> Iterator[tuple[date, date]]:
+        """First days and ends of the stretches in which something is accepted, each under terms of its own."""
         if self.live_on is None:
-            return None
-        end = _years_after(self.live_on, self.terms.term_years)
-        for one in sorted(self.amendments, key=lambda one: (one.effective_from, one.number)):
-            # An amendment that begins after the end brings the contract back, if its own term is longer.
-            if one.state is AmendmentState.AGREED:
-                end = _years_after(self.live_on, one.terms.term_years)
-        return end
+            return
+        changes = {one.effective_from for one in self.amendments if one.state is AmendmentState.AGREED}
+        firsts = [self.live_on, *sorted(day for day in changes if day > self.live_on)]
+        for first, following in zip(firsts, [*firsts[1:], date.max], strict=True):
+            end = min(following, self._over_from(first))
+            if end > first:
+                yield first, end
+
+    def _over_from(self, day: date) -> date:
+        """The first day after the term, by the terms of a day."""
+        assert self.live_on is not None
+        return _years_after(self.live_on, self.terms_on(day).term_years)
 
     def allowance_for(self, year: int, *, on: date) -> int:
-        """Segments that the calendar year includes, under the terms of a day."""
+        """Segments that the calendar year includes, under the terms of a day; none where the term leaves it out."""
         terms = self.terms_on(on)
-        if terms.partial_years is PartialYears.FULL or self.live_on is None:
+        if self.live_on is None:
             return terms.allowance_segments
-        end = _years_after(self.live_on, terms.term_years)
-        first, last = max(self.live_on, date(year, 1, 1)), min(end, date(year + 1, 1, 1))
+        first, last = max(self.live_on, date(year, 1, 1)), min(self._over_from(on), date(year + 1, 1, 1))
         days, whole = max(0, (last - first).days), 366 if isleap(year) else 365
+        if terms.partial_years is PartialYears.FULL:
+            return terms.allowance_segments if days else 0
         return (2 * terms.allowance_segments * days + whole) // (2 * whole)
 
     def require_accepting(self, at: datetime) -> None:
@@ -112,7 +136,7 @@ class Contract:
         today = local_day(at)
         if self.live_on is None or today < self.live_on:
             raise NotAccepting("contract_not_live", "The contract is not live yet: wait for its first day.")
-        if today >= _years_after(self.live_on, self.terms_on(today).term_years):
+        if self.is_over(today):
             raise NotAccepting(
                 "contract_term_over", "The contract's term is over: agree a new price by an amendment."
             )
@@ -236,29 +260,11 @@ class Contract:
         today: date,
         issued_until: date | None,
     ) -> None:
-        if retroactive:
-            if day.year < today.year:
-                raise Conflicting(
-                    "amendment_too_far_back",
-                    "It reaches into a year that is over: correct that one by an adjustment.",
-                    field="effective_from",
-                )
+        if day < max(today, issued_until or today):
+            _require_reach(day, retroactive=retroactive, today=today, issued_until=issued_until)
             return
-        if issued_until is not None and day < issued_until:
-            raise Conflicting(
-                "amendment_inside_statement",
-                f"Statements are issued up to {issued_until}: begin there or later, or mark it retroactive.",
-                field="effective_from",
-            )
-        if day < today:
-            raise Conflicting(
-                "amendment_in_the_past",
-                "The day is over: take today or later, or mark it retroactive.",
-                field="effective_from",
-            )
         notice = self.terms_on(today).notice_days
-        over = self.term_ends_on is not None and today >= self.term_ends_on
-        if not (notice_waived or over) and day < today + timedelta(days=notice):
+        if not (notice_waived or self.is_over(today)) and day < today + timedelta(days=notice):
             raise Conflicting(
                 "amendment_notice",
                 f"The notice is {notice} days: take a later day, or have it waived by both sides.",
@@ -323,6 +329,29 @@ def _amendment(
     amendments = list(contract.amendments)
     amendments[number - 1] = replace(amendments[number - 1], **changes)
     return replace(contract, amendments=tuple(amendments))
+
+
+def _require_reach(day: date, *, retroactive: bool, today: date, issued_until: date | None) -> None:
+    """Only a retroactive amendment reaches back, and not into a year that is over."""
+    if retroactive and day.year < today.year:
+        raise Conflicting(
+            "amendment_too_far_back",
+            "It reaches into a year that is over: correct that one by an adjustment.",
+            field="effective_from",
+        )
+    if retroactive:
+        return
+    if issued_until is not None and day < issued_until:
+        raise Conflicting(
+            "amendment_inside_statement",
+            f"Statements are issued up to {issued_until}: begin there or later, or mark it retroactive.",
+            field="effective_from",
+        )
+    raise Conflicting(
+        "amendment_in_the_past",
+        "The day is over: take today or later, or mark it retroactive.",
+        field="effective_from",
+    )
 
 
 def _years_after(day: date, years: int) -> date:
