@@ -24,7 +24,7 @@ from tests.simulation import virtual_time
 
 ADJUSTMENT, CREDIT = UUID(int=7), UUID(int=8)
 ONE, TWO = Context(actor="cli:one"), Context(actor="cli:two")
-FIRST_DAY = date(2025, 3, 2)
+FIRST_DAY = date(2025, 11, 20)
 
 
 def shanghai(month: int, day: int, hour: int = 9, *, year: int = 2025) -> datetime:
@@ -37,32 +37,34 @@ class Past:
     """What happened: two years of one account, with everything in it."""
 
     office: Office = field(
-        default_factory=lambda: Office(now=shanghai(3, 2), terms=Terms(allowance_segments=6, notice_days=0))
+        default_factory=lambda: Office(now=shanghai(11, 20), terms=Terms(allowance_segments=6, notice_days=0))
     )
+
+    text: str = "您好"
 
     async def happen(self) -> None:
         """Debits over the allowance, refunds, a new price, a new allowance, adjustments, the turn of the year."""
         office = self.office
         await office.open(live_on=FIRST_DAY)
-        first = [await office.accept(f"a{number}") for number in range(5)]
-        self._on(shanghai(3, 3))
+        first = [await office.accept(f"a{number}", self.text) for number in range(5)]
+        self._on(shanghai(11, 21))
         beyond = [await office.accept(f"b{number}", "字" * 80) for number in range(3)]
         await cancel(office.store, [first[0], beyond[2]], reason="by mistake", context=BY)
         await self._amend(
-            date(2025, 4, 1), Terms(allowance_segments=6, overage_price_micros=48_000, notice_days=0)
+            date(2025, 12, 1), Terms(allowance_segments=6, overage_price_micros=48_000, notice_days=0)
         )
-        self._on(shanghai(4, 2))
+        self._on(shanghai(12, 2))
         later = [await office.accept(f"c{number}", "字" * 80) for number in range(3)]
         office.carriage.script = lambda _part, _key: Refused("11")
         await office.submit(later[0])
         await cancel(office.store, [later[1]], reason="by mistake", context=BY)
         await self._amend(
-            date(2025, 5, 1), Terms(allowance_segments=9, overage_price_micros=48_000, notice_days=0)
+            date(2025, 12, 15), Terms(allowance_segments=9, overage_price_micros=48_000, notice_days=0)
         )
-        self._on(shanghai(5, 6))
+        self._on(shanghai(12, 16))
         await office.accept("d0")
-        await self._adjust(ADJUSTMENT, segments=3, amount_micros=250_000, period="2025-04")
-        self._on(shanghai(6, 30))
+        await self._adjust(ADJUSTMENT, segments=3, amount_micros=250_000, period="2025-12")
+        self._on(shanghai(12, 20))
         await self._adjust(CREDIT, segments=-6, amount_micros=-100_000, period="2025")
         self._on(shanghai(1, 1, 0, year=2026))
         await reset_quota(office.store, year=2026, account=None, dry_run=False, context=BY)
@@ -89,7 +91,7 @@ class Past:
             await approve_amendment(
                 store,
                 account=ACCOUNT,
-                number=1 if day.month == 4 else 2,
+                number=1 if day.day == 1 else 2,
                 context=who,
             )
 
@@ -112,9 +114,9 @@ class Past:
         return self.office.store.disk.everything()
 
 
-def past() -> Past:
-    """The story, told once more."""
-    made = Past()
+def past(text: str = "您好") -> Past:
+    """The story, told once more; its first messages have this text."""
+    made = Past(text=text)
     virtual_time.run(made.happen())
     return made
 
