@@ -122,7 +122,11 @@ def require_terms(terms: Terms) -> None:
         (not 5 <= terms.retention_months <= 120, "retention_months", "5 to 120 months"),
         (not 0 <= terms.dispute_days <= 366, "dispute_days", "0 to 366 days"),
         (not 0 <= terms.notice_days <= 366, "notice_days", "0 to 366 days"),
-        (not 0 <= terms.fixed_fee_micros <= _MOST * 1_000, "fixed_fee_micros", "not negative"),
+        (
+            not 0 <= terms.fixed_fee_micros <= _MOST * 1_000 or terms.fixed_fee_micros % fee.FEN,
+            "fixed_fee_micros",
+            "whole fen, 10000 micro-yuan each, and not negative",
+        ),
         (
             terms.spending_cap_micros is not None and terms.spending_cap_micros < 0,
             "spending_cap_micros",

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 from domain.aggregates.contract import Contract
 from domain.errors import BadInput, Conflicting, NotFound
-from domain.events.contract import ContractEvent, StageInvoiced, StagePaid
+from domain.events.contract import ContractEvent, StageInvoiced, StagePaid, Terms
 
-_FEN = 10_000
-"""Micro-yuan in the smallest coin: stages of the fee are whole ones."""
+FEN = 10_000
+"""Micro-yuan in the smallest coin: the fee and its stages are whole ones."""
 
 
 class StageState(StrEnum):
@@ -44,12 +44,24 @@ def stages(contract: Contract, today: date) -> tuple[Stage, ...]:
     terms = contract.terms_on(today)
     if not terms.fixed_fee_micros:
         return ()
-    amounts = _shares(terms.fixed_fee_micros, terms.stage_shares)
+    amounts = _amounts(contract, terms)
     days = _stage_days(contract, len(amounts))
     return tuple(
         _stage(contract, number, amount, falls_on, today)
         for number, (amount, falls_on) in enumerate(zip(amounts, days, strict=True), 1)
     )
+
+
+def _amounts(contract: Contract, terms: Terms) -> list[int]:
+    """Micro-yuan of each stage. What is invoiced stays; the last open one takes what an amendment changed."""
+    amounts = _shares(terms.fixed_fee_micros, terms.stage_shares)
+    invoiced = {one.stage: one.amount_micros for one in contract.invoiced}
+    amounts = [invoiced.get(stage, amount) for stage, amount in enumerate(amounts, 1)]
+    still_open = [stage for stage in range(1, len(amounts) + 1) if stage not in invoiced]
+    if still_open:
+        last = still_open[-1] - 1
+        amounts[last] = max(0, amounts[last] + terms.fixed_fee_micros - sum(amounts))
+    return amounts
 
 
 def _stage_days(contract: Contract, count: int) -> list[date | None]:
@@ -128,7 +140,7 @@ def _find_stage(contract: Contract, stage: int, today: date) -> Stage:
 def _shares(total_micros: int, shares: tuple[int, ...]) -> list[int]:
     """A sum split by shares into whole fen; the last one takes what is left over."""
     whole = sum(shares)
-    amounts = [total_micros * share // whole // _FEN * _FEN for share in shares[:-1]]
+    amounts = [total_micros * share // whole // FEN * FEN for share in shares[:-1]]
     return [*amounts, total_micros - sum(amounts)]
 
 
