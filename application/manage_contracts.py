@@ -15,7 +15,7 @@ from domain.recorded import Context
 from domain.values import local_day, stream_id
 
 _LONGEST_TEXT = 200
-_MOST = 10**12
+_MOST, _DEAREST = 10**12, 10**9
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{1,31}", re.ASCII)
 
 
@@ -117,7 +117,11 @@ def require_terms(terms: Terms) -> None:
     """Refuse terms_invalid: terms nobody can mean."""
     wrong = (
         (not 0 <= terms.allowance_segments <= _MOST, "allowance_segments", "0 to 10^12 segments"),
-        (not 0 <= terms.overage_price_micros <= _MOST, "overage_price_micros", "0 to 10^12 micro-yuan"),
+        (
+            not 0 <= terms.overage_price_micros <= _DEAREST,
+            "overage_price_micros",
+            "0 to 10^9 micro-yuan, 1000 yuan a segment",
+        ),
         (not 1 <= terms.term_years <= 50, "term_years", "1 to 50 years"),
         (not 5 <= terms.retention_months <= 120, "retention_months", "5 to 120 months"),
         (not 0 <= terms.dispute_days <= 366, "dispute_days", "0 to 366 days"),

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import assert_never
 from uuid import UUID
 
+from domain.aggregates.overage import listed, moved, one_price, require_room
 from domain.errors import Conflicting
 from domain.events.ledger import (
     Adjusted,
@@ -56,7 +57,7 @@ class Ledger:
     ) -> tuple[Debited]:
         """Owe the segments of a message: those within the allowance are included, the rest is overage."""
         before = self.after
-        after, _ = _moved(before, before.net + segments, before.allowance, price_micros)
+        after, _ = moved(before, before.net + segments, before.allowance, price_micros)
         overage = after.overage - before.overage
         included = segments - overage
         chain = self._seal(
@@ -96,9 +97,9 @@ class Ledger:
     ) -> tuple[Refunded]:
         """Give the segments of a message back, those beyond the allowance first; `price_micros` is its own."""
         before = self.after
-        after, given_back = _moved(before, before.net - segments, before.allowance, price_micros)
+        after, given_back = moved(before, before.net - segments, before.allowance, price_micros)
         overage = before.overage - after.overage
-        price, several = _one_price(given_back, price_micros)
+        price, several = one_price(given_back, price_micros)
         included = segments - overage
         chain = self._seal(
             at,
@@ -139,8 +140,8 @@ class Ledger:
         before = self.after
         if allowance == before.allowance or not self.version:
             return ()
-        after, given_back = _moved(before, before.net, allowance, price_micros)
-        price, several = _one_price(given_back, price_micros)
+        after, given_back = moved(before, before.net, allowance, price_micros)
+        price, several = one_price(given_back, price_micros)
         segments, overage = allowance - before.allowance, after.overage - before.overage
         chain = self._seal(
             at,
@@ -180,17 +181,15 @@ class Ledger:
         approved_by: tuple[str, ...],
         at: datetime,
     ) -> tuple[Adjusted]:
-        """Post a correction; positive is owed. Refuses adjustment_too_large where less than nothing was sent."""
+        """Post a correction; positive is owed.
+
+        Refuses adjustment_too_large: less than nothing was sent, or more than a ledger can hold.
+        """
         before = self.after
-        if before.net + segments < 0:
-            raise Conflicting(
-                "adjustment_too_large",
-                "The year has fewer segments than are to be credited.",
-                field="segments",
-            )
-        moved, given_back = _moved(before, before.net + segments, before.allowance, price_micros)
-        after = replace(moved, adjusted_micros=before.adjusted_micros + amount_micros)
-        price, several = _one_price(given_back, price_micros)
+        require_room(before, segments=segments, amount_micros=amount_micros)
+        changed, given_back = moved(before, before.net + segments, before.allowance, price_micros)
+        after = replace(changed, adjusted_micros=before.adjusted_micros + amount_micros)
+        price, several = one_price(given_back, price_micros)
         overage = after.overage - before.overage
         included = segments - overage
         people = (reason, reference, period, str(amount_micros), requested_by, *approved_by)
@@ -260,7 +259,7 @@ class Ledger:
             f"{after.allowance}|{after.net}|{after.overage}|{after.amount_micros}|{int(after.closed)}"
         )
         if note or given_back or after.mixed or after.adjusted_micros:
-            line += f"|{after.adjusted_micros}|{_listed(after.mixed)}|{_listed(given_back)}|{note}"
+            line += f"|{after.adjusted_micros}|{listed(after.mixed)}|{listed(given_back)}|{note}"
         return sha256(line.encode()).hexdigest()
 
     def after_posting(self, event: LedgerEvent) -> "Ledger":
@@ -314,81 +313,24 @@ class Ledger:
         return made[0] if made else None
 
     def _adjust_again(self, event: Adjusted, at: datetime) -> tuple[LedgerEvent, ...]:
-        if self.after.net + event.segments < 0:
+        try:
+            return self.adjust(
+                adjustment=event.adjustment,
+                segments=event.segments,
+                amount_micros=event.amount_micros,
+                price_micros=event.price_micros,
+                period=event.period,
+                reason=event.reason,
+                reference=event.reference,
+                requested_by=event.requested_by,
+                approved_by=event.approved_by,
+                at=at,
+            )
+        except Conflicting:
             return ()
-        return self.adjust(
-            adjustment=event.adjustment,
-            segments=event.segments,
-            amount_micros=event.amount_micros,
-            price_micros=event.price_micros,
-            period=event.period,
-            reason=event.reason,
-            reference=event.reference,
-            requested_by=event.requested_by,
-            approved_by=event.approved_by,
-            at=at,
-        )
 
 
 _MICROSECOND = datetime.resolution
-
-
-def _moved(before: Totals, net: int, allowance: int, price_micros: int) -> tuple[Totals, tuple[AtPrice, ...]]:
-    """The totals with another net or allowance, and the overage that is given back by it, by price.
-
-    New overage is at `price_micros`. Overage is given back at that price while there is any, then at the
-    price of what began first.
-    """
-    overage = max(0, net - allowance)
-    more = overage - before.overage
-    amount = before.amount_micros + more * price_micros
-    given_back: tuple[AtPrice, ...] = ()
-    mixed = before.mixed
-    if more and (mixed or amount != overage * price_micros):
-        # There is overage at another price, too: the rare case of a price that changed within the year.
-        outstanding = {part.price_micros: part.segments for part in before.overage_by_price}
-        if more > 0:
-            outstanding[price_micros] = outstanding.get(price_micros, 0) + more
-        else:
-            given_back = _take(outstanding, -more, price_micros)
-        left = tuple(AtPrice(price, segments) for price, segments in outstanding.items() if segments)
-        amount = sum(part.price_micros * part.segments for part in left)
-        mixed = left if len(left) > 1 else ()
-    elif more < 0:
-        given_back = (AtPrice(price_micros, -more),)
-    after = Totals(
-        allowance=allowance,
-        net=net,
-        overage=overage,
-        amount_micros=amount,
-        closed=before.closed,
-        adjusted_micros=before.adjusted_micros,
-        mixed=mixed,
-    )
-    return after, given_back
-
-
-def _take(outstanding: dict[int, int], segments: int, price_micros: int) -> tuple[AtPrice, ...]:
-    """Take segments off the overage by price, in place; what was taken, by price."""
-    taken: list[AtPrice] = []
-    for price in (price_micros, *outstanding):
-        part = min(segments, outstanding.get(price, 0))
-        if part:
-            outstanding[price] -= part
-            segments -= part
-            taken.append(AtPrice(price, part))
-    return tuple(taken)
-
-
-def _one_price(given_back: tuple[AtPrice, ...], price_micros: int) -> tuple[int, tuple[AtPrice, ...]]:
-    """The price of what is given back where it is one, and the parts where there are several."""
-    if len(given_back) == 1:
-        return given_back[0].price_micros, ()
-    return price_micros, given_back
-
-
-def _listed(parts: tuple[AtPrice, ...]) -> str:
-    return ",".join(f"{part.price_micros}:{part.segments}" for part in parts)
 
 
 def at_posting(*, account: str, year: int, version: int, event: LedgerEvent) -> Ledger:
