@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from infrastructure.simulator.script import Script
-from infrastructure.simulator.wire import Fields
 
 __all__ = ["Account", "Counters", "Owed", "Receiver"]
 
@@ -29,12 +28,14 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owed:
-    """A deliver_sm that the client has to acknowledge; `carrier_id` is empty for a reply."""
+    """A delivery that the client has to acknowledge; `carrier_id` is empty for a reply.
+
+    `body` is written in the protocol of the carrier, without the header: its number comes with the sending.
+    """
 
     carrier_id: str
     status: str
-    fields: Fields = field(repr=False)
-    options: tuple[tuple[int, bytes], ...] = ()
+    body: bytes = field(repr=False)
 
 
 class Receiver(Protocol):

@@ -4,22 +4,19 @@ import asyncio
 import itertools
 import socket
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from infrastructure.simulator.account import Account, Owed
-from infrastructure.simulator.receipts import receipt_for, written_id
 from infrastructure.simulator.script import Fate, decide
-from infrastructure.simulator.wire import Pdu, WireError, build, parse, split
+from infrastructure.simulator.speech import Acked, Farewell, Login, Said, Submit
+from infrastructure.simulator.stream import WireError
 
 if TYPE_CHECKING:
     from infrastructure.simulator.server import Simulator
 
 __all__ = ["Peer"]
 
-_WRONG_STATE, _ALREADY_BOUND, _WRONG_PASSWORD, _UNKNOWN_ACCOUNT, _UNKNOWN_COMMAND = 0x4, 0x5, 0xE, 0xF, 0x3
-_RECEIPT_ALWAYS, _RECEIPT_ON_FAILURE = 1, 2
-_LARGEST_SEQUENCE = 0x7FFF_FFFF
+_GARBAGE = b"\xff" * 100
 _FAREWELL_SECONDS = 1.0
 
 
@@ -28,6 +25,7 @@ class Peer(asyncio.Protocol):
 
     def __init__(self, simulator: "Simulator") -> None:
         self._simulator = simulator
+        self._speech = simulator.speech
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._output: list[bytes] = []
@@ -52,8 +50,8 @@ class Peer(asyncio.Protocol):
             return
         self._buffer += data
         try:
-            for frame in split(self._buffer):
-                self._read(frame)
+            for frame in self._speech.split(self._buffer):
+                self._hear(frame)
         except WireError:
             self.hang_up()
 
@@ -77,9 +75,9 @@ class Peer(asyncio.Protocol):
         return self._receives and room and not self._congested and not self.frozen
 
     def deliver(self, owed: Owed) -> None:
-        self._sequence = self._sequence % _LARGEST_SEQUENCE + 1
-        self._unacked[self._sequence] = (owed, time.monotonic())
-        self._send(Pdu("deliver_sm", self._sequence, 0, owed.fields, owed.options))
+        sequence = self._next_sequence()
+        self._unacked[sequence] = (owed, time.monotonic())
+        self._send(self._speech.deliver(sequence, owed))
         self._simulator.note_sent(cast("Account", self.account), owed)
 
     def take_overdue(self, before: float) -> list[Owed]:
@@ -89,10 +87,20 @@ class Peer(asyncio.Protocol):
 
     def unbind(self) -> None:
         """Ask the client to go."""
-        self._sequence = self._sequence % _LARGEST_SEQUENCE + 1
-        self._send(Pdu("unbind", self._sequence))
+        self._send(self._speech.leave(self._next_sequence()))
         self._flush()
         asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self.hang_up)
+
+    def garble(self) -> None:
+        """Write what no protocol knows."""
+        self._send(_GARBAGE)
+
+    def hold_reading(self, hold: bool) -> None:
+        """Take nothing from the socket for a while: a slow carrier."""
+        if self._transport is not None and hold:
+            self._transport.pause_reading()
+        elif self._transport is not None:
+            self._transport.resume_reading()
 
     def hang_up(self) -> None:
         self._flush()
@@ -108,39 +116,39 @@ class Peer(asyncio.Protocol):
 
     # What the client says.
 
-    def _read(self, frame: bytes) -> None:
-        try:
-            pdu = parse(frame)
-        except WireError as error:
-            self._send(Pdu("generic_nack", error.sequence, error.status))
-            return
-        handler = self._HANDLERS.get(pdu.command)
-        if handler is not None:
-            handler(self, pdu)
-        elif not pdu.command.endswith("_resp"):
-            self._send(Pdu("generic_nack", pdu.sequence, _UNKNOWN_COMMAND))
+    def _hear(self, frame: bytes) -> None:
+        match self._speech.hear(frame):
+            case Submit() as submit:
+                self._submit(submit)
+            case Acked() as acked:
+                self._acknowledged(acked)
+            case Said(answer):
+                self._send(answer)
+            case Login() as login:
+                self._log_in(login)
+            case Farewell(answer):
+                self._send(answer)
+                self.hang_up()
 
-    def _bind(self, pdu: Pdu) -> None:
-        fields = pdu.fields or {}
-        account = self._simulator.accounts.get(str(fields.get("system_id")))
-        status = 0
+    def _log_in(self, login: Login) -> None:
+        account = self._simulator.accounts.get(login.account)
+        status, entry = login.status, self._speech.entry
         if self.account is not None:
-            status = _ALREADY_BOUND
+            status = entry.already
         elif account is None:
-            status = _UNKNOWN_ACCOUNT
-        elif account.password != fields.get("password"):
-            status = _WRONG_PASSWORD
-        answer = {"system_id": "SIMULATOR"} if status == 0 else None
-        self._send(Pdu(f"{pdu.command}_resp", pdu.sequence, status, answer))
+            status = status or entry.unknown_account
+        elif not login.proves(account.password):
+            status = status or entry.wrong_secret
+        self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:
-            self._enter(account, pdu.command)
-        elif status != _ALREADY_BOUND:
+            self._enter(account, login)
+        elif self.account is None:
             self.hang_up()
 
-    def _enter(self, account: Account, command: str) -> None:
+    def _enter(self, account: Account, login: Login) -> None:
         self.account = account
-        self._receives = command != "bind_transmitter"
-        self._submits = command != "bind_receiver"
+        self._receives = login.receives
+        self._submits = login.submits
         self._simulator.counters.binds += 1
         if self._receives:
             account.receivers.append(self)
@@ -159,73 +167,55 @@ class Peer(asyncio.Protocol):
         self._unacked.clear()
         account.pump()
 
-    def _submit(self, pdu: Pdu) -> None:
-        account, fields = self.account, pdu.fields
-        if account is None or fields is None or not self._submits:
-            self._send(Pdu("submit_sm_resp", pdu.sequence, _WRONG_STATE))
+    def _submit(self, submit: Submit) -> None:
+        account, speech = self.account, self._speech
+        if account is None or not self._submits:
+            self._send(speech.submit_answer(submit, speech.entry.wrong_state, ""))
             return
         account.submits += 1
-        destination, payload = str(fields["destination_addr"]), _payload(pdu)
-        fate = decide(account.script, count=account.submits, destination=destination, payload=payload)
+        fate = decide(
+            account.script,
+            count=account.submits,
+            destination=submit.destination,
+            payload=submit.payload,
+            codes=speech.codes,
+        )
         number = self._simulator.next_number() if fate.status == 0 else 0
-        answer_id, receipt_id = written_id(number, account.script.id_format)
-        self._simulator.note_submit(account, fate, answer_id, destination, payload)
+        answer_id, receipt_id = speech.ids(submit, number, account.script)
+        self._simulator.note_submit(account, fate, answer_id, submit)
         receipts = [
-            (planned.after_seconds, receipt_for(fields, receipt_id, planned))
+            (planned.after_seconds, speech.receipt(submit, receipt_id, planned))
             for planned in fate.receipts
-            if fields["registered_delivery"] == _RECEIPT_ALWAYS
-            or (fields["registered_delivery"] == _RECEIPT_ON_FAILURE and planned.status != "DELIVRD")
+            if submit.receipts == "always" or (submit.receipts == "failures" and planned.status != "DELIVRD")
         ]
-        if fate.early:
-            self._deliver_early(account, receipts)
-        body = {"message_id": answer_id} if fate.status == 0 else None
-        self._answer(account, fate, Pdu("submit_sm_resp", pdu.sequence, fate.status, body))
+        if fate.early and receipts:
+            account.deliver(receipts.pop(0)[1])
+        self._answer(account, fate, speech.submit_answer(submit, fate.status, answer_id))
         for seconds, owed in receipts:
             self._simulator.after(account.script.submit_delay_ms / 1000 + seconds, account.deliver, owed)
 
-    def _deliver_early(self, account: Account, receipts: list[tuple[float, Owed]]) -> None:
-        if receipts:
-            account.deliver(receipts.pop(0)[1])
-
-    def _answer(self, account: Account, fate: Fate, answer: Pdu) -> None:
+    def _answer(self, account: Account, fate: Fate, answer: bytes) -> None:
         if fate.drop:
             self.abort()
         elif not fate.silent:
             self._simulator.after(account.script.submit_delay_ms / 1000, self._send, answer)
 
-    def _acknowledged(self, pdu: Pdu) -> None:
-        found = self._unacked.pop(pdu.sequence, None)
+    def _acknowledged(self, acked: Acked) -> None:
+        found = self._unacked.pop(acked.sequence, None)
         if found is None or self.account is None:
             return
-        self._simulator.note_acked(self.account, found[0], pdu.status)
+        self._simulator.note_acked(self.account, found[0], acked.status)
         if self.account is not None and len(self.account):
             self.account.pump()
 
-    def _enquire(self, pdu: Pdu) -> None:
-        self._send(Pdu("enquire_link_resp", pdu.sequence))
-
-    def _unbind_asked(self, pdu: Pdu) -> None:
-        self._send(Pdu("unbind_resp", pdu.sequence))
-        self.hang_up()
-
-    def _unbind_answered(self, _pdu: Pdu) -> None:
-        self.hang_up()
-
-    _HANDLERS: ClassVar[dict[str, Callable[["Peer", Pdu], None]]] = {
-        "submit_sm": _submit,
-        "deliver_sm_resp": _acknowledged,
-        "enquire_link": _enquire,
-        "bind_transceiver": _bind,
-        "bind_transmitter": _bind,
-        "bind_receiver": _bind,
-        "unbind": _unbind_asked,
-        "unbind_resp": _unbind_answered,
-    }
-
     # Writing.
 
-    def _send(self, pdu: Pdu) -> None:
-        self._output.append(build(pdu))
+    def _next_sequence(self) -> int:
+        self._sequence = self._sequence % self._speech.last_sequence + 1
+        return self._sequence
+
+    def _send(self, octets: bytes) -> None:
+        self._output.append(octets)
         if not self._flush_waits:
             self._flush_waits = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -240,11 +230,3 @@ class Peer(asyncio.Protocol):
         ):
             self._transport.write(b"".join(self._output))
         self._output.clear()
-
-
-def _payload(pdu: Pdu) -> bytes:
-    """The text is in short_message, or in message_payload."""
-    short = (pdu.fields or {}).get("short_message")
-    if isinstance(short, bytes) and short:
-        return short
-    return dict(pdu.options).get(0x0424, b"")

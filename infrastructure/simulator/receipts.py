@@ -5,12 +5,13 @@ from typing import Literal
 
 from infrastructure.simulator.account import Owed
 from infrastructure.simulator.script import PlannedReceipt
-from infrastructure.simulator.wire import Fields
+from infrastructure.simulator.wire import Fields, Pdu, body
 
 __all__ = ["receipt_for", "reply_from", "written_id"]
 
 _CHINA = timezone(timedelta(hours=8))
 _RECEIPT = 0x04
+_UDH = 0x40
 _RECEIPTED_MESSAGE_ID = 0x001E
 _MESSAGE_STATE = 0x0427
 _UNDELIVERABLE = 5
@@ -38,13 +39,15 @@ def receipt_for(submitted: Fields, carrier_id: str, planned: PlannedReceipt) -> 
         (_RECEIPTED_MESSAGE_ID, carrier_id.encode() + b"\0"),
         (_MESSAGE_STATE, bytes((_STATES.get(planned.status, _UNDELIVERABLE),))),
     )
-    return Owed(carrier_id, planned.status, _turned_round(submitted, _RECEIPT, 0, text.encode()), options)
+    fields = _turned_round(submitted, _RECEIPT, 0, text.encode())
+    return Owed(carrier_id, planned.status, body(Pdu("deliver_sm", 0, 0, fields, options)))
 
 
-def reply_from(phone: str, *, to: str, payload: bytes, data_coding: int) -> Owed:
+def reply_from(phone: str, *, to: str, payload: bytes, data_coding: int, udh: bool = False) -> Owed:
     """Return the deliver_sm of a message that somebody wrote on a phone."""
     submitted: Fields = {"destination_addr": phone, "dest_addr_ton": 1, "dest_addr_npi": 1, "source_addr": to}
-    return Owed("", "", _turned_round(submitted, 0, data_coding, payload))
+    fields = _turned_round(submitted, _UDH if udh else 0, data_coding, payload)
+    return Owed("", "", body(Pdu("deliver_sm", 0, 0, fields)))
 
 
 def _turned_round(submitted: Fields, esm_class: int, data_coding: int, text: bytes) -> Fields:

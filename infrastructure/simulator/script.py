@@ -4,15 +4,24 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
-__all__ = ["Fate", "PlannedReceipt", "Script", "decide"]
+__all__ = ["SMPP_CODES", "Codes", "Fate", "PlannedReceipt", "Script", "decide"]
 
 _DRAWS = struct.Struct(">8I")
 _DOUBLE_AFTER_SECONDS = 0.05
-_THROTTLED = 0x58
 
 _Choice = TypeVar("_Choice")
+
+
+class Codes(NamedTuple):
+    """A protocol's codes for "too fast" and for some refusals for good."""
+
+    throttled: int
+    refusals: tuple[int, ...]
+
+
+SMPP_CODES = Codes(0x58, (0x0B, 0x45, 0x65))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,12 +31,13 @@ class Script:
     By the message (number and payload): refusal, silence (no answer at all), failed, lost (no receipt), late,
     double, early (receipt before the answer). By the count of submits: throttling and, every `drop_every`
     submits (0 = never), the connection dropped after the message was taken and before it was answered.
+    Without `refusal_codes` those of the protocol are used. `id_format` is for SMPP.
     """
 
     seed: int = 1
     submit_delay_ms: float = 0.0
     refusal_rate: float = 0.0
-    refusal_codes: tuple[int, ...] = (0x0B, 0x45, 0x65)
+    refusal_codes: tuple[int, ...] = ()
     throttle_rate: float = 0.0
     silence_rate: float = 0.0
     drop_every: int = 0
@@ -64,20 +74,24 @@ class Fate:
     """What happens to one submit: `status` of the answer (0 = taken), and what follows."""
 
     status: int = 0
+    throttled: bool = False
     silent: bool = False
     drop: bool = False
     early: bool = False
     receipts: tuple[PlannedReceipt, ...] = ()
 
 
-def decide(script: Script, *, count: int, destination: str, payload: bytes) -> Fate:
+def decide(
+    script: Script, *, count: int, destination: str, payload: bytes, codes: Codes = SMPP_CODES
+) -> Fate:
     """Return the fate of the `count`-th submit (from 1) of an account."""
     by_count = _draws(f"{script.seed} {count}".encode())
     if by_count[0] < script.throttle_rate:
-        return Fate(status=_THROTTLED)
+        return Fate(status=codes.throttled, throttled=True)
     refusal, silence, *of_receipt = _draws(f"{script.seed} {destination} ".encode() + payload)
     if refusal < script.refusal_rate:
-        return Fate(status=_choose(script.refusal_codes, refusal / script.refusal_rate))
+        refusals = script.refusal_codes or codes.refusals
+        return Fate(status=_choose(refusals, refusal / script.refusal_rate))
     return Fate(
         silent=silence < script.silence_rate,
         drop=script.drop_every > 0 and count % script.drop_every == 0,

@@ -1,4 +1,4 @@
-"""The simulated carrier: an SMSC on a real port, for the demonstration, the tests and the benchmarks."""
+"""The simulated carrier: an SMSC or gateway on a real port, for the demonstration, the tests and the benchmarks."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,14 @@ from typing import Any
 from infrastructure.simulator.account import Account, Counters, Owed
 from infrastructure.simulator.journal import Journal
 from infrastructure.simulator.peer import Peer
-from infrastructure.simulator.receipts import reply_from
 from infrastructure.simulator.script import Fate, Script
+from infrastructure.simulator.smpp_speech import SmppSpeech
+from infrastructure.simulator.speech import Speech, Submit
 
 __all__ = ["Simulator", "SimulatorSettings", "run_simulator", "serve"]
 
-_THROTTLED = 0x58
+_SPEECHES: dict[str, Callable[[], Speech]] = {"smpp34": SmppSpeech}
+
 _FLUSH_SECONDS = 0.05
 _SOONEST_TIMER_SECONDS = 0.001
 
@@ -29,10 +31,13 @@ _SOONEST_TIMER_SECONDS = 0.001
 class SimulatorSettings:
     """`accounts` are passwords by system_id, `scripts` the accounts that do not follow `script`.
 
+    `protocol` is the word that link settings have for it.
+
     Port 0 takes a free one. A receipt that is not acknowledged within `resend_seconds`, or is refused, is
     sent again; at most `receipt_window` are under way on a connection.
     """
 
+    protocol: str = "smpp34"
     host: str = "127.0.0.1"
     port: int = 0
     accounts: Mapping[str, str] = field(repr=False)
@@ -48,6 +53,7 @@ class Simulator:
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
+        self.speech = _SPEECHES[settings.protocol]()
         self.counters = Counters()
         self.peers: set[Peer] = set()
         self.accounts = {
@@ -114,10 +120,29 @@ class Simulator:
         for peer in self._sessions(system_id):
             peer.frozen = True
 
-    def reply(self, system_id: str, *, phone: str, to: str, payload: bytes, data_coding: int = 8) -> None:
+    def garble(self, system_id: str) -> None:
+        """Write octets on all connections of the account that are no PDU."""
+        for peer in self._sessions(system_id):
+            peer.garble()
+
+    def hold_reading(self, system_id: str, *, hold: bool) -> None:
+        """Leave what the account writes in the network, or read on."""
+        for peer in self._sessions(system_id):
+            peer.hold_reading(hold)
+
+    def reply(
+        self,
+        system_id: str,
+        *,
+        phone: str,
+        to: str,
+        payload: bytes,
+        data_coding: int = 8,
+        udh: bool = False,
+    ) -> None:
         """Deliver a message that somebody wrote on a phone."""
         self.counters.replies_sent += 1
-        owed = reply_from(phone, to=to, payload=payload, data_coding=data_coding)
+        owed = self.speech.reply(phone=phone, to=to, payload=payload, data_coding=data_coding, udh=udh)
         self.accounts[system_id].deliver(owed)
 
     def owed(self, system_id: str) -> int:
@@ -142,22 +167,20 @@ class Simulator:
         if self._timer is None or due + _SOONEST_TIMER_SECONDS < self._timer_at:
             self._wait_for_the_first()
 
-    def note_submit(
-        self, account: Account, fate: Fate, carrier_id: str, destination: str, payload: bytes
-    ) -> None:
+    def note_submit(self, account: Account, fate: Fate, carrier_id: str, submit: Submit) -> None:
         counters = self.counters
         counters.submitted += 1
         counters.taken += fate.status == 0
-        counters.throttled += fate.status == _THROTTLED
-        counters.refused += fate.status not in (0, _THROTTLED)
+        counters.throttled += fate.throttled
+        counters.refused += fate.status != 0 and not fate.throttled
         counters.silent += fate.silent
         counters.dropped += fate.drop
         self._journal.submit(
             at_ns=time.monotonic_ns(),
             account=account.system_id,
             carrier_id=carrier_id if fate.status == 0 else "",
-            destination=destination,
-            payload=payload,
+            destination=submit.destination,
+            payload=submit.payload,
             status=fate.status,
         )
 
@@ -231,6 +254,7 @@ async def run_simulator(
     journal: Path | None,
     on_ready: Callable[[int], None],
     on_counters: Callable[[Counters], None] | None = None,
+    protocol: str = "smpp34",
 ) -> None:
     """Serve until SIGTERM, SIGINT or cancellation.
 
@@ -242,7 +266,9 @@ async def run_simulator(
         # Only the main thread may set handlers; elsewhere cancellation has to do.
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    settings = SimulatorSettings(host=host, port=port, accounts=accounts, script=script, journal=journal)
+    settings = SimulatorSettings(
+        protocol=protocol, host=host, port=port, accounts=accounts, script=script, journal=journal
+    )
     async with await serve(settings) as simulator:
         on_ready(simulator.port)
         while not stop.is_set():

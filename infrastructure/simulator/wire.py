@@ -8,7 +8,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Fields", "Pdu", "WireError", "build", "parse", "split"]
+from infrastructure.simulator import stream
+from infrastructure.simulator.stream import WireError
+
+__all__ = ["Fields", "Pdu", "WireError", "body", "build", "headed", "parse", "split"]
 
 Fields = Mapping[str, str | int | bytes]
 
@@ -53,15 +56,6 @@ _LAYOUTS = {
 _CODES = {name: code for code, (name, _) in _TABLES.items()}
 
 
-class WireError(Exception):
-    """Not a PDU; `status` and `sequence` are for the generic_nack."""
-
-    def __init__(self, message: str, *, status: int = 2, sequence: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.sequence = sequence
-
-
 @dataclass(frozen=True, slots=True)
 class Pdu:
     """`fields` None = no body at all, as in error answers; `options` = the optional parameters."""
@@ -75,18 +69,7 @@ class Pdu:
 
 def split(buffer: bytearray) -> list[bytes]:
     """Take all whole frames out of `buffer`; raises WireError at a length that cannot be."""
-    frames: list[bytes] = []
-    start = 0
-    while len(buffer) - start >= 4:
-        (length,) = struct.unpack_from("!L", buffer, start)
-        if not _HEADER.size <= length <= _LONGEST:
-            raise WireError("impossible length")
-        if len(buffer) - start < length:
-            break
-        frames.append(bytes(buffer[start : start + length]))
-        start += length
-    del buffer[:start]
-    return frames
+    return stream.split(buffer, shortest=_HEADER.size, longest=_LONGEST)
 
 
 def parse(frame: bytes) -> Pdu:
@@ -139,11 +122,20 @@ def _read_options(frame: bytes, at: int) -> tuple[tuple[int, bytes], ...]:
 
 def build(pdu: Pdu) -> bytes:
     """Return the octets; a field that is not named is 0 or empty. Trusts its caller with the lengths."""
-    code = _CODES[pdu.command]
-    body = b"" if pdu.fields is None else _write_fields(pdu.fields, _LAYOUTS[code][1])
+    return headed(pdu.command, pdu.sequence, pdu.status, body(pdu))
+
+
+def body(pdu: Pdu) -> bytes:
+    """Return what follows the header."""
+    octets = b"" if pdu.fields is None else _write_fields(pdu.fields, _LAYOUTS[_CODES[pdu.command]][1])
     for tag, value in pdu.options:
-        body += _OPTION.pack(tag, len(value)) + value
-    return _HEADER.pack(_HEADER.size + len(body), code, pdu.status, pdu.sequence) + body
+        octets += _OPTION.pack(tag, len(value)) + value
+    return octets
+
+
+def headed(command: str, sequence: int, status: int, octets: bytes) -> bytes:
+    """Return the PDU that has these octets behind its header."""
+    return _HEADER.pack(_HEADER.size + len(octets), _CODES[command], status, sequence) + octets
 
 
 def _write_fields(fields: Fields, layout: tuple[tuple[str, str], ...]) -> bytes:
