@@ -10,7 +10,18 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from api import adjustments, billing, bulk, contracts, docs_page, history, messages, monitoring, statistics
+from api import (
+    adjustments,
+    billing,
+    bulk,
+    contracts,
+    docs_page,
+    history,
+    messages,
+    monitoring,
+    statements,
+    statistics,
+)
 from api.describing import describe
 from api.errors import FORESEEN, handle, refusal_of, respond
 from infrastructure.bootstrap import Platform
@@ -31,6 +42,7 @@ PARTS = (
     billing,
     contracts,
     adjustments,
+    statements,
     statistics,
     monitoring,
     docs_page,

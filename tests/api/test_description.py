@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api import contract_schemas, report_schemas, schemas
+from api import contract_schemas, report_schemas, schemas, statement_schemas
 from api.errors import CATALOGUE, kind_of
 from domain.errors import BadInput, Refusal
 from tests.support.door import Door
@@ -33,9 +33,14 @@ REACHED = (
     "domain/aggregates/adjustment.py",
     "domain/aggregates/fee.py",
     "domain/periods.py",
+    "application/draft_statement.py",
+    "application/follow_lines.py",
+    "application/issue_statements.py",
+    "application/read_statements.py",
+    "domain/aggregates/statement.py",
     *(f"api/{path.name}" for path in sorted((ROOT / "api").glob("*.py")) if not path.name.startswith("cli")),
 )
-HOMES = (schemas, report_schemas, contract_schemas)
+HOMES = (schemas, report_schemas, contract_schemas, statement_schemas)
 """Where the structures of the doors are."""
 ELSEWHERE = {"account_name", "contract_already_live", "signature_name", "template_code", "template_text"}
 """Codes of commands that no door of the API leads to."""
@@ -103,6 +108,15 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "POST /v1/billing/adjustments",
         "POST /v1/billing/adjustments/{id}/approve",
         "POST /v1/billing/adjustments/{id}/reject",
+        "GET /v1/billing/statements",
+        "GET /v1/billing/statements/{period}",
+        "GET /v1/billing/statements/{period}/preview",
+        "GET /v1/billing/statements/{period}/lines/{line}/postings",
+        "POST /v1/billing/statements/{period}/issue",
+        "POST /v1/billing/statements/{period}/accept",
+        "POST /v1/billing/statements/{period}/dispute",
+        "POST /v1/billing/statements/{period}/resolve",
+        "GET /v1/billing/forecast",
         "GET /v1/statistics",
         "GET /v1/monitoring",
         "GET /healthz",
