@@ -9,7 +9,7 @@ _MOST_SEGMENTS, _MOST_MICROS = 10**9, 10**18
 
 def require_room(before: Totals, *, segments: int, amount_micros: int) -> None:
     """Refuse adjustment_too_large: a correction to less than nothing, or to more than a ledger can hold."""
-    if before.net + segments < 0:
+    if segments < 0 and before.net + segments < 0:
         raise Conflicting(
             "adjustment_too_large", "The year has fewer segments than are to be credited.", field="segments"
         )

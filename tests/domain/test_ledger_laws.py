@@ -1,19 +1,56 @@
-"""The laws of the ledger hold after any interleaving of debits, refunds and revisions over several messages."""
+"""The laws of the ledger hold after any interleaving of debits, refunds, revisions, new prices, changed allowances
+and corrections."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from domain.aggregates.ledger import Ledger
-from domain.events.ledger import DebitReason, LedgerEvent, RefundReason
+from domain.errors import Conflicting
+from domain.events.ledger import Closed, DebitReason, LedgerEvent, Opened, RefundReason
 
-PRICE = 38_000
+PRICES = st.sampled_from((0, 1, 30_000, 38_000, 50_000))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-Debit = tuple[UUID, int, int]
-"""Message, posting and segments."""
+Debit = tuple[UUID, int, int, int]
+"""Message, posting, segments and price."""
+
+
+class Layers:
+    """The overage as layers of a price each, oldest first: the rule of what is given back, written once more."""
+
+    def __init__(self) -> None:
+        self.layers: list[tuple[int, int]] = []
+
+    def move(self, overage: int, price: int) -> None:
+        """Bring the overage to a number of segments, at a price or back from it."""
+        self.layers = [layer for layer in self._moved(overage - self.segments, price) if layer[1]]
+
+    def _moved(self, more: int, price: int) -> list[tuple[int, int]]:
+        own = dict(self.layers).get(price, 0)
+        if more >= 0 and own:
+            return [(p, n + more if p == price else n) for p, n in self.layers]
+        if more >= 0:
+            return [*self.layers, (price, more)]
+        left = -more - min(own, -more)
+        after = [(p, n - min(own, -more) if p == price else n) for p, n in self.layers]
+        for place, (p, n) in enumerate(after):
+            after[place] = (p, n - min(n, left))
+            left -= min(n, left)
+        assert not left
+        return after
+
+    @property
+    def segments(self) -> int:
+        return sum(n for _, n in self.layers)
+
+    @property
+    def micros(self) -> int:
+        return sum(price * n for price, n in self.layers)
 
 
 class LedgerLaws(RuleBasedStateMachine):
@@ -29,54 +66,100 @@ class LedgerLaws(RuleBasedStateMachine):
         self.at = BEGIN
         self.posted: list[tuple[LedgerEvent, datetime]] = []
         self.books: dict[UUID, int] = {}
+        self.corrected = self.adjusted_micros = self.amendments = 0
+        self.layers = Layers()
+        self.charged: Counter[int] = Counter()
         self.allowance = allowance
         self.closed = False
         self.post(*self.ledger.open(allowance=allowance, at=self.at))
 
-    def post(self, *events: LedgerEvent) -> int:
+    @property
+    def net(self) -> int:
+        return sum(self.books.values()) + self.corrected
+
+    def post(self, *events: LedgerEvent, price: int = 0) -> int:
         for event in events:
             self.posted.append((event, self.at))
             self.before, self.ledger = self.ledger, self.ledger.after_posting(event)
             self.at += timedelta(microseconds=1)
+            self.layers.move(max(0, self.net - self.allowance), price)
+            if not isinstance(event, Opened | Closed):
+                for part in event.charges:
+                    self.charged[part.price_micros] += part.segments
         return self.ledger.version
 
-    @rule(target=owed, segments=st.integers(1, 15))
-    def accept(self, segments: int) -> Debit:
+    @rule(target=owed, segments=st.integers(1, 15), price=PRICES)
+    def accept(self, segments: int, price: int) -> Debit:
         message = UUID(int=len(self.posted))
-        return self.debit(message, segments, DebitReason.ACCEPTED)
+        return self.debit(message, segments, price, DebitReason.ACCEPTED)
 
     @rule(target=refunded, debit=consumes(owed), reason=st.sampled_from(RefundReason))
     def refund(self, debit: Debit, reason: RefundReason) -> Debit:
-        message, posting, segments = debit
-        self.post(
-            *self.ledger.refund(
-                message=message,
-                debit=posting,
-                reason=reason,
-                segments=segments,
-                price_micros=PRICE,
-                at=self.at,
-            )
+        message, posting, segments, price = debit
+        (made,) = self.ledger.refund(
+            message=message,
+            debit=posting,
+            reason=reason,
+            segments=segments,
+            price_micros=price,
+            at=self.at,
         )
+        assert made.included + made.overage == segments
         del self.books[message]
+        self.post(made, price=price)
         return debit
 
     @rule(target=owed, debit=consumes(refunded))
     def revise(self, debit: Debit) -> Debit:
-        return self.debit(debit[0], debit[2], DebitReason.REVISED)
+        return self.debit(debit[0], debit[2], debit[3], DebitReason.REVISED)
 
-    def debit(self, message: UUID, segments: int, reason: DebitReason) -> Debit:
-        made = self.ledger.debit(
-            message=message, reason=reason, segments=segments, price_micros=PRICE, at=self.at
+    def debit(self, message: UUID, segments: int, price: int, reason: DebitReason) -> Debit:
+        (made,) = self.ledger.debit(
+            message=message, reason=reason, segments=segments, price_micros=price, at=self.at
         )
-        assert made[0].included + made[0].overage == segments
+        assert made.included + made.overage == segments
         self.books[message] = segments
-        return message, self.post(*made), segments
+        return message, self.post(made, price=price), segments, price
+
+    @rule(allowance=st.integers(0, 60), price=PRICES)
+    def amend_the_allowance(self, allowance: int, price: int) -> None:
+        self.amendments += 1
+        made = self.ledger.change_allowance(
+            allowance=allowance, amendment=self.amendments, price_micros=price, at=self.at
+        )
+        assert len(made) == (allowance != self.allowance)
+        self.allowance = allowance
+        self.post(*made, price=price)
+
+    @rule(segments=st.integers(-20, 20), micros=st.integers(-(10**9), 10**9), price=PRICES)
+    def adjust(self, segments: int, micros: int, price: int) -> None:
+        if segments < 0 and self.net + segments < 0:
+            with pytest.raises(Conflicting, match="adjustment_too_large"):
+                self.adjustment(segments, micros, price)
+            return
+        made = self.adjustment(segments, micros, price)
+        self.corrected += segments
+        self.adjusted_micros += micros
+        self.post(*made, price=price)
+
+    def adjustment(self, segments: int, micros: int, price: int) -> tuple[LedgerEvent, ...]:
+        return self.ledger.adjust(
+            adjustment=UUID(int=len(self.posted)),
+            segments=segments,
+            amount_micros=micros,
+            price_micros=price,
+            period="2026-01",
+            reason="a test",
+            reference="",
+            requested_by="key:ann",
+            approved_by=("key:ann", "key:bob"),
+            at=self.at,
+        )
 
     @rule()
     def close(self) -> None:
-        unused = max(0, self.allowance - sum(self.books.values()))
         made = self.ledger.close(at=self.at)
+        unused = max(0, self.allowance - self.net)
         assert [getattr(event, "unused", None) for event in made] == ([] if self.closed else [unused])
         self.closed = True
         self.post(*made)
@@ -88,10 +171,22 @@ class LedgerLaws(RuleBasedStateMachine):
     @invariant()
     def totals_follow_from_the_books(self) -> None:
         after = self.ledger.after
-        assert after.net == sum(self.books.values())
+        assert after.net == self.net
         assert after.overage == max(0, after.net - self.allowance)
-        assert after.amount_micros == after.overage * PRICE
         assert (after.allowance, after.closed) == (self.allowance, self.closed)
+        assert after.adjusted_micros == self.adjusted_micros
+        assert after.payable_micros == self.layers.micros + self.adjusted_micros
+
+    @invariant()
+    def the_amount_is_the_sum_of_the_layers_and_never_negative(self) -> None:
+        after = self.ledger.after
+        assert [(part.price_micros, part.segments) for part in after.overage_by_price] == self.layers.layers
+        assert sum(part.segments for part in after.overage_by_price) == after.overage
+        assert after.amount_micros == self.layers.micros >= 0
+
+    @invariant()
+    def what_postings_charge_adds_up_to_the_overage_by_price(self) -> None:
+        assert {price: n for price, n in self.charged.items() if n} == dict(self.layers.layers)
 
     @invariant()
     def versions_are_dense(self) -> None:
@@ -111,4 +206,4 @@ class LedgerLaws(RuleBasedStateMachine):
 
 
 TestLedgerLaws = LedgerLaws.TestCase
-TestLedgerLaws.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLedgerLaws.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
