@@ -1,5 +1,6 @@
 """What the session engine needs from a protocol: the words to say, and the meaning of the PDUs it hears."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ __all__ = [
     "SubmitAnswered",
     "UnbindAnswered",
     "UnbindAsked",
+    "sequences_to",
 ]
 
 
@@ -93,14 +95,24 @@ Heard = (
 
 
 class Dialect(Protocol):
-    """A protocol's words. `hear` never raises; `submit` raises ProtocolError for a part that does not fit."""
+    """A protocol's words; `submit` raises ProtocolError for a part that does not fit.
 
-    last_sequence: int
+    `sequences` gives the numbers of what one connection sends; those still in use are passed over.
+    `keep_alive` is None where the protocol has no such question: an idle connection is then renewed.
+    `hear` raises ProtocolError only where the protocol wants the connection closed for what came.
+    """
 
     def framer(self) -> Framer: ...
+    def sequences(self) -> Iterator[int]: ...
     def bind(self, sequence: int) -> bytes: ...
     def submit(self, sequence: int, part: Part) -> bytes: ...
-    def keep_alive(self, sequence: int) -> bytes: ...
+    def keep_alive(self, sequence: int) -> bytes | None: ...
     def unbind(self, sequence: int) -> bytes: ...
     def answer_delivery(self, delivery: Delivery, *, stored: bool) -> bytes: ...
     def hear(self, frame: bytes) -> Heard: ...
+
+
+def sequences_to(last: int) -> Iterator[int]:
+    """Count from 1 to `last`, and from 1 again, for ever."""
+    while True:
+        yield from range(1, last + 1)

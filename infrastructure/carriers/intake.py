@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.dialect import Delivery
 from infrastructure.carriers.traffic import Receipt, Reply
 
-__all__ = ["Intake", "StoreReceipts", "StoreReplies"]
+__all__ = ["Intake", "Source", "StoreReceipts", "StoreReplies"]
 
 StoreReceipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 StoreReplies = Callable[[Sequence[Reply]], Awaitable[None]]
@@ -21,10 +20,18 @@ _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
 
 
+class Source(Protocol):
+    """A connection that deliveries come from and answers go to."""
+
+    def answer_delivery(self, delivery: Delivery, *, stored: bool) -> None: ...
+    def hold_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
 class Intake:
     """Collects what arrives while a batch is being stored, and stores it as the next batch.
 
-    When more than `limit` wait, `on_full(True)` is called, and `on_full(False)` when half of them are left.
+    When more than `limit` wait, no source that has joined is read, until half of them are left.
     Where `store_receipts` or `store_replies` raises, the carrier is asked to send the batch again.
     """
 
@@ -34,14 +41,13 @@ class Intake:
         store_receipts: StoreReceipts,
         store_replies: StoreReplies | None,
         limit: int,
-        on_full: Callable[[bool], None],
     ) -> None:
         self._store_receipts = store_receipts
         self._store_replies = store_replies
         self._limit = limit
-        self._on_full = on_full
         self._full = False
-        self._waiting: deque[tuple[Connection, Delivery]] = deque()
+        self._sources: set[Source] = set()
+        self._waiting: deque[tuple[Source, Delivery]] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -49,13 +55,23 @@ class Intake:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, connection: Connection, delivery: Delivery) -> None:
-        self._waiting.append((connection, delivery))
+    def join(self, source: Source) -> None:
+        """Be held while too much waits, from now until `leave`."""
+        self._sources.add(source)
+        if self._full:
+            source.hold_reading()
+
+    def leave(self, source: Source) -> None:
+        self._sources.discard(source)
+
+    def put(self, source: Source, delivery: Delivery) -> None:
+        self._waiting.append((source, delivery))
         self._arrived.set()
         self._idle.clear()
         if len(self._waiting) > self._limit and not self._full:
             self._full = True
-            self._on_full(True)
+            for each in self._sources:
+                each.hold_reading()
 
     async def drained(self) -> None:
         """Return when nothing waits to be stored."""
@@ -73,8 +89,8 @@ class Intake:
                 Receipt: await _stored(receipts, self._store_receipts),
                 Reply: await _stored(replies, self._store_replies),
             }
-            for connection, delivery in batch:
-                connection.answer_delivery(delivery, stored=stored[type(delivery.content)])
+            for source, delivery in batch:
+                source.answer_delivery(delivery, stored=stored[type(delivery.content)])
             if not self._waiting:
                 self._arrived.clear()
                 self._idle.set()
@@ -82,7 +98,8 @@ class Intake:
     def _make_room(self) -> None:
         if self._full and len(self._waiting) <= self._limit // 2:
             self._full = False
-            self._on_full(False)
+            for source in self._sources:
+                source.resume_reading()
 
 
 async def _stored(items: list[_Item], store: Callable[[Sequence[_Item]], Awaitable[None]] | None) -> bool:

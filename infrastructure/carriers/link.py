@@ -5,14 +5,17 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import cast
 
 from infrastructure.carriers.backoff import Backoff
 from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.dialect import Dialect
+from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.intake import Intake, StoreReceipts, StoreReplies
 from infrastructure.carriers.session import (
+    IDLE,
     Answered,
     BindRefused,
     Bound,
@@ -38,7 +41,9 @@ from infrastructure.carriers.traffic import (
 
 __all__ = ["CarrierLink", "LinkClosedError"]
 
-_DIALECTS: dict[str, Callable[[LinkSettings], Dialect]] = {"smpp34": SmppDialect}
+_DIALECTS: dict[str, Callable[[LinkSettings, Callable[[], datetime]], Dialect]] = {
+    "smpp34": lambda settings, _now: SmppDialect(settings),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +69,8 @@ class CarrierLink:
     `store_receipts` and `store_replies` get batches; only when they return is the carrier told that we
     have them, and when they raise the carrier sends them again. `on_late_answer` gets the key and the
     answer of a part that was in doubt for want of this answer. `clock` gives seconds that only go forward,
-    `random` a number from 0 to 1 for the jitter. Everything runs in one event loop and one thread.
+    `now` the time of day, which some protocols write, `random` a number from 0 to 1 for the jitter.
+    Everything runs in one event loop and one thread.
     """
 
     def __init__(
@@ -77,9 +83,10 @@ class CarrierLink:
         random: Callable[[], float],
         store_replies: StoreReplies | None = None,
         on_late_answer: Callable[[Key, Answer], None] | None = None,
+        now: Callable[[], datetime] = china_now,
     ) -> None:
         self._settings = settings
-        self._dialect = _DIALECTS[settings.protocol](settings)
+        self._dialect = _DIALECTS[settings.protocol](settings, now)
         self._on_state = on_state
         self._clock = clock
         self._on_late_answer = on_late_answer
@@ -88,7 +95,6 @@ class CarrierLink:
             store_receipts=store_receipts,
             store_replies=store_replies,
             limit=settings.waiting_receipts_limit,
-            on_full=self._hold_reading,
         )
         self._connection: Connection | None = None
         self._connecting: asyncio.Timeout | None = None
@@ -104,6 +110,7 @@ class CarrierLink:
         )
         self._refusal: BindRefused | None = None
         self._bound_at: float | None = None
+        self._renewing = False
 
     # What the caller uses.
 
@@ -180,7 +187,8 @@ class CarrierLink:
     # Connecting.
 
     async def _connect_and_serve(self) -> None:
-        self._say(LinkPhase.CONNECTING)
+        if not self._renewing:
+            self._say(LinkPhase.CONNECTING)
         self._refusal = self._bound_at = None
         try:
             async with asyncio.timeout(self._settings.connect_timeout_seconds) as self._connecting:
@@ -189,14 +197,18 @@ class CarrierLink:
                 )
         except (OSError, TimeoutError) as error:
             self._connection = None
+            self._renewing = False
             self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
             return
         finally:
             self._connecting = None
         self._connection = connection
+        self._intake.join(connection)
         await asyncio.wait([connection.closed])
+        self._intake.leave(connection)
         self._connection = None
-        if not self._closing.is_set():
+        self._renewing = connection.closed.result() == IDLE
+        if not (self._renewing or self._closing.is_set()):
             refused = self._refusal is not None
             self._say(LinkPhase.REFUSED if refused else LinkPhase.LOST, connection.closed.result())
 
@@ -218,6 +230,8 @@ class CarrierLink:
 
     def _next_pause(self) -> float:
         """Refused credentials are not tried again soon: carriers block an address that does."""
+        if self._renewing:
+            return 0.0
         if self._refusal is not None and self._refusal.bad_credentials:
             return self._settings.credentials_retry_seconds
         return self._backoff.after(0.0 if self._bound_at is None else self._clock() - self._bound_at)
@@ -238,15 +252,14 @@ class CarrierLink:
                     await asyncio.wait([connection.closed])
         connection.give_up("link closed")
 
+    def _note_bound(self) -> None:
+        """Nobody has to hear that an idle connection made room for the next one."""
+        if not self._renewing:
+            self._say(LinkPhase.BOUND)
+
     def _say(self, phase: LinkPhase, reason: str = "") -> None:
         _log.info("link %s: %s %s", self._settings.name, phase, reason)
         self._on_state(LinkState(phase, reason))
-
-    def _hold_reading(self, hold: bool) -> None:
-        if self._connection is not None and hold:
-            self._connection.hold_reading()
-        elif self._connection is not None:
-            self._connection.resume_reading()
 
     # Handing over.
 
@@ -289,7 +302,7 @@ class CarrierLink:
                     # A quick carrier answers the bind before the loop has told us that we are connected.
                     self._connection = connection
                     self._bound_at = self._clock()
-                    self._say(LinkPhase.BOUND)
+                    self._note_bound()
                 case BindRefused():
                     self._refusal = event
                 case Closed():

@@ -24,7 +24,21 @@ from infrastructure.carriers.dialect import (
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.traffic import Answer, InDoubt, NotSent, Part, Refused
 
-__all__ = ["Answered", "BindRefused", "Bound", "Closed", "Delivered", "Event", "Limits", "Phase", "Session"]
+__all__ = [
+    "IDLE",
+    "Answered",
+    "BindRefused",
+    "Bound",
+    "Closed",
+    "Delivered",
+    "Event",
+    "Limits",
+    "Phase",
+    "Session",
+]
+
+IDLE = "idle"
+"""Why a session without keep-alive ended of its own accord: the next one can begin at once."""
 
 _REMEMBERED_LATE_PARTS = 10_000
 
@@ -100,7 +114,7 @@ class Session:
         self._limits = limits
         self._framer = dialect.framer()
         self._output: list[bytes] = []
-        self._sequence = 0
+        self._sequences = dialect.sequences()
         # A dictionary keeps the order of sending, so the oldest deadline is always the first one.
         self._pending: dict[int, tuple[Hashable, float]] = {}
         self._unwritten: set[int] = set()
@@ -109,6 +123,7 @@ class Session:
         self._phase_deadline = 0.0
         self._ask_at = 0.0
         self._unanswered_asks = 0
+        self._renewing = False
 
     @property
     def pending(self) -> int:
@@ -185,15 +200,15 @@ class Session:
     def lost(self, reason: str) -> list[Event]:
         """The connection is gone, or is given up."""
         events: list[Event] = []
-        self._close(reason, events)
+        self._close(IDLE if self._renewing else reason, events)
         return events
 
     def _next_sequence(self) -> int:
         while True:
-            self._sequence = self._sequence % self._dialect.last_sequence + 1
-            if self._sequence not in self._pending:
-                self._late.pop(self._sequence, None)
-                return self._sequence
+            sequence = next(self._sequences)
+            if sequence not in self._pending:
+                self._late.pop(sequence, None)
+                return sequence
 
     def _enter(self, phase: Phase, now: float) -> None:
         self.phase = phase
@@ -216,7 +231,7 @@ class Session:
                 self._close("unbound by the carrier", events, farewell=heard.answer)
             case UnbindAnswered():
                 if self.phase is Phase.UNBINDING:
-                    self._close("unbound", events)
+                    self._close(IDLE if self._renewing else "unbound", events)
 
     def _submit_answered(self, sequence: int, answer: Answer, events: list[Event]) -> None:
         found = self._pending.pop(sequence, None)
@@ -260,9 +275,20 @@ class Session:
         if self._unanswered_asks >= self._limits.keep_alive_limit:
             self._close("keep-alive unanswered", events)
             return
+        question = self._dialect.keep_alive(self._next_sequence())
+        if question is None:
+            self._renew(now)
+            return
         self._unanswered_asks += 1
         self._ask_at = now + min(self._limits.keep_alive_seconds, self._limits.response_seconds)
-        self._output.append(self._dialect.keep_alive(self._next_sequence()))
+        self._output.append(question)
+
+    def _renew(self, now: float) -> None:
+        """Leave an idle connection before the carrier does, who might close it over a part on its way."""
+        self._ask_at = now + self._limits.keep_alive_seconds
+        if self.phase is Phase.BOUND and not self._pending:
+            self._renewing = True
+            self.unbind(now)
 
     def _close(self, reason: str, events: list[Event], *, farewell: bytes = b"") -> None:
         if self.phase is Phase.CLOSED:

@@ -1,5 +1,7 @@
 """SMPP 3.4 as the session engine sees it: what to say, and what a heard PDU means."""
 
+from collections.abc import Iterator
+
 from smpplib import consts
 
 from infrastructure.carriers import smpp
@@ -13,6 +15,7 @@ from infrastructure.carriers.dialect import (
     SubmitAnswered,
     UnbindAnswered,
     UnbindAsked,
+    sequences_to,
 )
 from infrastructure.carriers.framing import Framer, ProtocolError
 from infrastructure.carriers.receipt_text import carrier_time, read_receipt_text
@@ -74,6 +77,9 @@ class SmppDialect:
 
     def framer(self) -> Framer:
         return Framer(shortest=smpp.HEADER_OCTETS, longest=smpp.LONGEST_PDU)
+
+    def sequences(self) -> Iterator[int]:
+        return sequences_to(self.last_sequence)
 
     def bind(self, sequence: int) -> bytes:
         return smpp.encode(
