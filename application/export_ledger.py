@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from application.ports import Store
-from domain.aggregates.seal import hash_of, inclusion, leaf_octets
+from domain.aggregates.seal import inclusion, leaf_octets
 from domain.errors import NotFound
 from domain.events.ledger import (
     Adjusted,
@@ -94,7 +94,6 @@ def seal_proof(sealed: Sealed, public_key: str, account: str, year: int) -> Line
         "key": sealed.key,
         "public_key": public_key,
         "signature": sealed.signature,
-        "hash": hash_of(sealed),
     }
 
 
