@@ -20,6 +20,7 @@ from api import (
     cli_projections,
     cli_seal,
     cli_send,
+    cli_statements,
     cli_texts,
     cli_verify,
 )
@@ -75,6 +76,7 @@ _PROOF = "Bills and proof"
 app.add_typer(cli_ledger.ledger, name="ledger", rich_help_panel=_PROOF)
 app.add_typer(cli_ledger.quota, name="quota", rich_help_panel=_PROOF)
 app.add_typer(cli_adjustments.app, name="adjustment", rich_help_panel=_PROOF)
+app.add_typer(cli_statements.app, name="statement", rich_help_panel=_PROOF)
 app.command(
     "verify", rich_help_panel=_PROOF, epilog="Example: smsledger verify --json; exit code 1 on findings"
 )(cli_verify.command)

@@ -17,7 +17,7 @@ from domain.aggregates.statement import Statement, Unbalanced
 from domain.errors import BadInput, NotFound, Refusal
 from domain.events import Event
 from domain.events.statement import Content
-from domain.periods import Period
+from domain.periods import Period, months_between
 from domain.recorded import Context
 from domain.values import local_day, stream_id
 
@@ -79,6 +79,23 @@ async def issue_all(
         await _outcome(store, read, account=account, period=period, context=context)
         for account in await accounts(store)
     ]
+
+
+async def issue_due(
+    store: Store, read: ReadPostings, *, last: Period, context: Context
+) -> Sequence[IssueOutcome]:
+    """Every month up to `last` that is not issued, for every account, in order; an account stops at its first
+    refusal. Only what was issued or refused is told."""
+    told: list[IssueOutcome] = []
+    for account in await accounts(store):
+        book = await open_book(store, account)
+        first = max([book.begins, *(one.period.following for one in book.months)])
+        for period in months_between(first, last):
+            outcome = await _outcome(store, read, account=account, period=period, context=context)
+            told.append(outcome)
+            if outcome.statement is None:
+                break
+    return told
 
 
 async def _outcome(

@@ -59,6 +59,11 @@ class Period:
         return month_of(self.next_day) if self.month else Period(self.year + 1)
 
     @property
+    def preceding(self) -> "Period":
+        """The month before a month, the year before a year."""
+        return month_of(self.first_day - timedelta(days=1)) if self.month else Period(self.year - 1)
+
+    @property
     def months(self) -> tuple["Period", ...]:
         """The months it is made of."""
         return (self,) if self.month else tuple(Period(self.year, month) for month in range(1, 13))

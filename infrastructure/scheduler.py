@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 
 from application import settle_messages
 from application.apply_amendments import apply_amendments
+from application.issue_statements import issue_due
 from application.ports import Entry
 from application.raise_alarms import raise_alarms
 from application.reactions import SubmitJob
@@ -24,11 +25,13 @@ from application.reset_quota import reset_quota
 from application.seal_ledgers import SETTLED_AFTER
 from domain.aggregates.message import Status
 from domain.events.vault import DayKeyCreated
+from domain.periods import Period, month_of
 from domain.recorded import Context
 from domain.values import Carrier, ChargeOn, Lane, UnknownPolicy, local_day, local_year, stream_id
 from infrastructure import jobs
 from infrastructure.bootstrap import Platform
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.posting_rows import reader
 from infrastructure.sealing import seal_days
 from infrastructure.worker import pause
 from projections import messages
@@ -56,6 +59,7 @@ class Scheduler:
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
     sealed_before: date | None = None
+    stated_before: Period | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """All tasks, side by side."""
@@ -65,6 +69,7 @@ class Scheduler:
             (self.amend_allowances, 60),
             (self.raise_alarms, 10),
             (self.seal, 60),
+            (self.issue_statements, 60),
             (self.expire, 2),
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
@@ -97,6 +102,21 @@ class Scheduler:
                 closed,
             )
             self.year_done = year
+
+    async def issue_statements(self) -> None:
+        """From the day of the settings on, the statements of every month that is over."""
+        today = local_day(await self.platform.store.now())
+        month, day = month_of(today), self.platform.settings.statement_day
+        if not day or today.day < day or self.stated_before == month:
+            return
+        read = reader(self.platform.store.recorder)
+        done = await issue_due(self.platform.store, read, last=month.preceding, context=_CONTEXT)
+        for one in done:
+            if one.statement is not None:
+                _log.info("account %s: statement %s issued", one.account, one.statement.content.number)
+            else:
+                _log.warning("account %s: no statement was issued: %s", one.account, one.code)
+        self.stated_before = month
 
     async def amend_allowances(self) -> None:
         """Allowances that an amendment changes as of today, where nobody sends."""

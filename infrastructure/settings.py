@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     marketing_validity_seconds: int = Field(172_800, ge=10, description="how long marketing may wait")
     report_after_hours: int = Field(72, ge=1, description="hours without receipt before the policy decides")
 
+    statement_day: int = Field(
+        0,
+        ge=0,
+        le=28,
+        description="day of a month from which the scheduler issues the month before; 0: never",
+    )
     adjustment_limit_yuan: int = Field(100, ge=0, description="worth of an adjustment one person may approve")
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="what is logged")
