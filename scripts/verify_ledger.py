@@ -107,11 +107,8 @@ class Ledger:
             note = sha256(people.encode()).hexdigest()
         fields = [self.chains[-1], self.account, self.year, number, line["at"] + 0, topic]
         fields += [line.get("message", line.get("adjustment", "")), "" if note else line.get("reason", "")]
-        fields += [
-            line.get("debit", line.get("amendment", 0) + 0),
-            line.get("segments", line.get("unused", 0)),
-        ]
-        fields += [line.get(name, 0) + 0 for name in SPLIT[1:]]
+        numbers = [line.get("debit", line.get("amendment", 0)), line.get("segments", line.get("unused", 0))]
+        fields += [number + 0 for number in (*numbers, *(line.get(name, 0) for name in SPLIT[1:]))]
         fields += [*(after[name] for name in AFTER[:4]), int(after["closed"])]
         if note or back or after["mixed"] or after["adjusted_micros"]:
             lists = (",".join(f"{at}:{part}" for at, part in parts) for parts in (after["mixed"], back))
