@@ -19,12 +19,13 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from application.ports import Entry, Outcome
+from application.ports import Committed, Entry, Outcome
 from application.stamping import Snapshot, ledgers_of, stamp, streams_of
 from domain.aggregates.ledger import Ledger, at_posting
+from domain.recorded import Recorded
 from domain.values import stream_id
 from infrastructure.mapper import decode_row
-from infrastructure.rows import Writer, changes
+from infrastructure.rows import Changes, Writer, changes, sealed_rows
 
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.2
@@ -92,7 +93,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Append a group: lock, read, stamp, insert, commit. One outcome an entry, durable on return.
 
         New streams are taken for new at first, since nearly all are: looking a thousand of them up costs a
-        quarter of the time under the lock. The primary key tells otherwise, and then all are looked up.
+        quarter of the time under the lock. Their sealed rows are written before the lock. The primary key, or
+        an entry that is not committed, tells otherwise: then nothing is kept and all are looked up.
         A commit whose answer was lost is tried again and then meets its own events: the outcome is a
         Conflict, which every use case resolves by reading what stands there. A database that stays away
         longer than the recorder's patience raises eventsourcing's OperationalError.
@@ -104,9 +106,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
             if all(_stands_alone(entry) for entry in entries):
                 with self.datastore.get_connection() as conn:
                     return self._append(conn, entries)
-            return self._commit(entries, streams_of(entries, new=False))
+            return self._commit(entries, new=False)
         except IntegrityError:
-            return self._commit(entries, streams_of(entries, new=True))
+            return self._commit(entries, new=True)
 
     def _patiently(self, work: Callable[[], Answer]) -> Answer:
         """Try again while the database is away, for as long as this process can wait."""
@@ -119,20 +121,28 @@ class LedgerRecorder(PostgresApplicationRecorder):
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
-    def _commit(self, entries: Sequence[Entry], streams: Collection[UUID]) -> list[Outcome]:
+    def _commit(self, entries: Sequence[Entry], *, new: bool) -> list[Outcome]:
+        """`new` says whether streams that are taken for new are looked up; if not, they are written early."""
         commit = self._commit_few if len(entries) <= _FEW else self._commit_many
+        early = None if new else sealed_rows(entries)
         with self.datastore.get_connection() as conn:
-            return commit(conn, entries, streams)
+            return commit(conn, entries, streams_of(entries, new=new), early)
 
     def _commit_few(
-        self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
+        self,
+        conn: Connection[Any],
+        entries: Sequence[Entry],
+        streams: Collection[UUID],
+        early: Changes | None,
     ) -> list[Outcome]:
         """Two round trips: lock and look, then write and commit."""
         with _pipeline(conn):
             conn.execute("BEGIN", prepare=True)
+            if early is not None:
+                self._writer.insert(conn, early)
             snapshot = self._look(conn, entries, streams)
             outcomes, appended = stamp(entries, snapshot)
-            self._writer.insert(conn, changes(appended, entries, outcomes))
+            self._writer.insert(conn, _rest(appended, entries, outcomes, early))
             conn.execute("COMMIT", prepare=True)
         return outcomes
 
@@ -156,13 +166,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return outcomes
 
     def _commit_many(
-        self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]
+        self,
+        conn: Connection[Any],
+        entries: Sequence[Entry],
+        streams: Collection[UUID],
+        early: Changes | None,
     ) -> list[Outcome]:
         with conn.transaction():
+            if early is not None:
+                self._writer.copy(conn, early)
             with conn.pipeline():
                 snapshot = self._look(conn, entries, streams)
             outcomes, appended = stamp(entries, snapshot)
-            self._writer.copy(conn, changes(appended, entries, outcomes))
+            self._writer.copy(conn, _rest(appended, entries, outcomes, early))
             return outcomes
 
     def _look(self, conn: Connection[Any], entries: Sequence[Entry], streams: Collection[UUID]) -> Snapshot:
@@ -223,6 +239,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
 def _stands_alone(entry: Entry) -> bool:
     return entry.charge is None and (entry.stream is None or entry.version is not None)
+
+
+def _rest(
+    appended: Sequence[Recorded],
+    entries: Sequence[Entry],
+    outcomes: Sequence[Outcome],
+    early: Changes | None,
+) -> Changes:
+    """What is still to be written. Raises IntegrityError where what was written early must not be kept."""
+    if early is not None and not all(isinstance(outcome, Committed) for outcome in outcomes):
+        raise IntegrityError("not every entry is committed")
+    return changes(appended, entries, outcomes, sealed=early is None)
 
 
 @contextmanager

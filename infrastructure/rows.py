@@ -65,8 +65,20 @@ class Changes:
     released: list[int]
 
 
-def changes(appended: Sequence[Recorded], entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> Changes:
-    """What a stamped group writes: all events, and the side rows of what is committed."""
+def sealed_rows(entries: Sequence[Entry]) -> Changes:
+    """The sealed rows of a group alone: nothing about them waits for the stamp."""
+    rows = [_sealed(row) for entry in entries for row in entry.rows if isinstance(row, SealedRow)]
+    return Changes(rows={SEALED: rows}, released=[])
+
+
+def changes(
+    appended: Sequence[Recorded],
+    entries: Sequence[Entry],
+    outcomes: Sequence[Outcome],
+    *,
+    sealed: bool = True,
+) -> Changes:
+    """What a stamped group writes: all events, and the side rows of what is committed (`sealed` ones, too)."""
     found = Changes(rows={table: [] for table in TABLES}, released=[])
     found.rows[EVENTS] = [(r.stream, r.version, r.event.TOPIC, encode(r)) for r in appended]
     for entry, outcome in zip(entries, outcomes, strict=True):
@@ -74,8 +86,8 @@ def changes(appended: Sequence[Recorded], entries: Sequence[Entry], outcomes: Se
             for row in entry.rows:
                 match row:
                     case SealedRow():
-                        values: Values = (row.day, row.message, row.account, row.phone_index, row.ciphertext)
-                        found.rows[SEALED].append(values)
+                        if sealed:
+                            found.rows[SEALED].append(_sealed(row))
                     case PartRow():
                         found.rows[PARTS].append((row.link, row.carrier_id, row.message, row.part))
                     case HeldReceipt():
@@ -83,6 +95,10 @@ def changes(appended: Sequence[Recorded], entries: Sequence[Entry], outcomes: Se
                     case HeldReleased():
                         found.released.append(row.id)
     return found
+
+
+def _sealed(row: SealedRow) -> Values:
+    return (row.day, row.message, row.account, row.phone_index, row.ciphertext)
 
 
 def _held(row: HeldReceipt) -> Values:
