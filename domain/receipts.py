@@ -2,8 +2,9 @@
 
 from enum import Enum
 
-_DELIVERED = frozenset({"DELIVRD"})
-_NOT_FINAL = frozenset({"ACCEPTD", "UNKNOWN", "ENROUTE", ""})
+DELIVERED = frozenset({"DELIVRD"})
+NOT_FINAL = frozenset({"ACCEPTD", "UNKNOWN", "ENROUTE", ""})
+"""Codes in capital letters."""
 
 
 class Verdict(Enum):
@@ -17,6 +18,6 @@ class Verdict(Enum):
 def verdict(status: str) -> Verdict:
     """The meaning of a status code as it stands in a receipt; what nobody knows is a failure with its own code."""
     code = status.strip().upper()
-    if code in _DELIVERED:
+    if code in DELIVERED:
         return Verdict.DELIVERED
-    return Verdict.PENDING if code in _NOT_FINAL else Verdict.FAILED
+    return Verdict.PENDING if code in NOT_FINAL else Verdict.FAILED
