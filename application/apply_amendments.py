@@ -1,75 +1,80 @@
 """What an amendment changes beside the next message: the allowance of the open year, and bills it reaches back to.
 
-Who sends gets the allowance with his first message of the day, under the lock (application/stamping.py). A
-retroactive price is an adjustment of the segments billed at another price meanwhile: of the amendment's own id,
-so that it is posted once, whoever is killed when.
+Who sends gets the allowance with his first message of the day, under the lock (application/stamping.py). What a
+retroactive price changes is an adjustment (application/repricing.py). Its id is its place in the year, so that it is
+posted once, whoever is killed when; what changes afterwards is the next one.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import date
-from uuid import UUID
 
 from application.platform import load
-from application.ports import Committed, Entry, PostAdjustment, Store
+from application.ports import Committed, Entry, PostAdjustment, SetAllowance, Store
+from application.repricing import Repricing, retroactive_ones
 from application.reset_quota import accounts_of, read_ledger, set_allowance
 from domain.aggregates import contract
-from domain.aggregates.contract import Amendment, AmendmentState, Contract
+from domain.aggregates.contract import Amendment, Contract
 from domain.events.adjustment import Approved, Requested
-from domain.events.ledger import Closed, LedgerEvent, Opened, Refunded
-from domain.recorded import Context, Recorded
+from domain.recorded import Context
 from domain.values import local_day, stream_id
 
 _PAGE = 5_000
+Known = MutableMapping[tuple[str, int], Repricing]
+"""Repricings as far as they were read, by account and year: who calls often reads only what came since."""
 
 
-async def apply_amendments(store: Store, *, account: str | None = None, context: Context) -> Sequence[str]:
+async def apply_amendments(
+    store: Store, *, account: str | None = None, known: Known | None = None, context: Context
+) -> Sequence[str]:
     """The accounts whose ledger was changed, of one or all; run again it finds nothing to do."""
     today = local_day(await store.now())
     changed: list[str] = []
+    known = {} if known is None else known
     for name in [account] if account else await accounts_of(store):
-        agreed, _ = await load(store, stream_id("contract", name), contract.evolve)
-        if agreed is None or not agreed.amendments:
+        stream = stream_id("contract", name)
+        agreed, version = await load(store, stream, contract.evolve)
+        if agreed is None:
             continue
-        entries = await _entries(store, agreed, today, context)
+        entries = []
+        charge = await _allowance(store, agreed, today)
+        if charge is not None:
+            # A charge on a contract that was changed meanwhile would be yesterday's: the next run does it.
+            entries.append(Entry(stream=stream, version=version, context=context, charge=charge))
+        entries += await _repricings(store, agreed, known, context)
         outcomes = await store.commit(entries)
         if any(isinstance(outcome, Committed) and outcome.recorded for outcome in outcomes):
             changed.append(name)
     return changed
 
 
-async def _entries(store: Store, agreed: Contract, today: date, context: Context) -> list[Entry]:
-    entries: list[Entry] = []
+async def _allowance(store: Store, agreed: Contract, today: date) -> SetAllowance | None:
     ledger = await read_ledger(store, agreed.account, today.year)
-    charge = set_allowance(agreed, ledger, on=today)
-    if charge is not None:
-        entries.append(Entry(stream=None, version=None, context=context, charge=charge))
-    for amendment in agreed.amendments:
-        if amendment.retroactive and amendment.state is AmendmentState.AGREED:
-            entries += await _reprice(store, agreed, amendment, context)
+    return set_allowance(agreed, ledger, on=today)
+
+
+async def _repricings(store: Store, agreed: Contract, known: Known, context: Context) -> list[Entry]:
+    """The adjustments for what the retroactive amendments of each year change; none where all are posted."""
+    latest = {one.effective_from.year: one for one in retroactive_ones(agreed)}
+    entries: list[Entry] = []
+    for year, amendment in latest.items():
+        found = known.get((agreed.account, year))
+        if found is None or found.agreed.amendments != agreed.amendments:
+            found = known[agreed.account, year] = Repricing(agreed=agreed, year=year)
+        while page := await store.postings(agreed.account, year, after=found.version, limit=_PAGE):
+            found.read(page)
+        if found.owed_micros:
+            entries.append(_entry(agreed, amendment, found, context))
     return entries
 
 
-def repricing_id(account: str, number: int) -> UUID:
-    """The id of the adjustment that a retroactive amendment makes."""
-    return stream_id("repricing", account, number)
-
-
-async def _reprice(store: Store, agreed: Contract, amendment: Amendment, context: Context) -> list[Entry]:
-    """The adjustment for what was billed at another price since the amendment's day; none where it is posted."""
-    id_ = repricing_id(agreed.account, amendment.number)
-    stream = stream_id("adjustment", str(id_))
-    if stream in await store.load([stream]):
-        return []
-    year = amendment.effective_from.year
-    amount = await _difference(store, agreed.account, amendment)
-    if not amount:
-        return []
+def _entry(agreed: Contract, amendment: Amendment, found: Repricing, context: Context) -> Entry:
+    """The next adjustment of a year, in the words of its latest retroactive amendment and approved with it."""
     wanted = Requested(
-        adjustment=id_,
+        adjustment=found.next_id,
         account=agreed.account,
-        year=year,
+        year=found.year,
         segments=0,
-        amount_micros=amount,
+        amount_micros=found.owed_micros,
         period=f"{amendment.effective_from:%Y-%m}",
         reason=f"amendment {amendment.number} holds from {amendment.effective_from}",
         reference=f"amendment {amendment.number}",
@@ -82,34 +87,11 @@ async def _reprice(store: Store, agreed: Contract, amendment: Amendment, context
     )
     charge = PostAdjustment(
         account=agreed.account,
-        year=year,
+        year=found.year,
         requested=wanted,
         approved_by=amendment.approved_by,
-        allowance=agreed.allowance_for(year, on=amendment.effective_from),
+        allowance=found.charged.allowance,
         price_micros=amendment.terms.overage_price_micros,
     )
-    return [Entry(stream=stream, version=0, context=context, events=(wanted, *approvals), charge=charge)]
-
-
-async def _difference(store: Store, account: str, amendment: Amendment) -> int:
-    """Micro-yuan that the overage of messages since the amendment's day costs more by it, up to its agreement."""
-    assert amendment.agreed_at is not None
-    price, after, first, amount = amendment.terms.overage_price_micros, 0, 0, 0
-    while page := await store.postings(account, amendment.effective_from.year, after=after, limit=_PAGE):
-        for recorded in page:
-            if recorded.at >= amendment.agreed_at:
-                return amount
-            if local_day(recorded.at) >= amendment.effective_from:
-                first = first or recorded.version
-                amount += _more(recorded, first, price)
-        after = page[-1].version
-    return amount
-
-
-def _more(recorded: Recorded, first: int, price_micros: int) -> int:
-    """What one posting costs more; a refund of what was billed before the day stays at its price."""
-    event = recorded.event
-    assert isinstance(event, LedgerEvent)
-    if isinstance(event, Opened | Closed) or (isinstance(event, Refunded) and event.debit < first):
-        return 0
-    return sum(part.segments * (price_micros - part.price_micros) for part in event.charges)
+    stream = stream_id("adjustment", str(wanted.adjustment))
+    return Entry(stream=stream, version=0, context=context, events=(wanted, *approvals), charge=charge)

@@ -16,7 +16,7 @@ from dramatiq.brokers.redis import RedisBroker
 from psycopg.sql import SQL, Identifier
 
 from application import settle_messages
-from application.apply_amendments import apply_amendments
+from application.apply_amendments import Known, apply_amendments
 from application.issue_statements import issue_due
 from application.ports import Entry
 from application.raise_alarms import raise_alarms
@@ -26,7 +26,7 @@ from application.seal_ledgers import SETTLED_AFTER
 from domain.aggregates.message import Status
 from domain.events.vault import DayKeyCreated
 from domain.periods import Period, month_of
-from domain.recorded import Context
+from domain.recorded import Context, Recorded
 from domain.values import Carrier, ChargeOn, Lane, UnknownPolicy, local_day, local_year, stream_id
 from infrastructure import jobs
 from infrastructure.bootstrap import Platform
@@ -58,6 +58,7 @@ class Scheduler:
     dispatcher: Dispatcher
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
+    repricings: Known = field(default_factory=dict)
     sealed_before: date | None = None
     stated_before: Period | None = None
 
@@ -119,9 +120,9 @@ class Scheduler:
         self.stated_before = month
 
     async def amend_allowances(self) -> None:
-        """Allowances that an amendment changes as of today, where nobody sends."""
-        for account in await apply_amendments(self.platform.store, context=_CONTEXT):
-            _log.info("account %s: the allowance of this year is changed by an amendment", account)
+        """Allowances that change as of today where nobody sends, and what retroactive prices change."""
+        for account in await apply_amendments(self.platform.store, known=self.repricings, context=_CONTEXT):
+            _log.info("account %s: an amendment changed its ledger", account)
 
     async def raise_alarms(self) -> None:
         """Levels of the allowance that were reached."""
@@ -214,14 +215,15 @@ class Scheduler:
             )
         )
         histories = await self.platform.store.load(_ids(found))
-        refunded = [id_ for id_, history in histories.items() if await self._refunds(history[0].event)]
+        refunded = [id_ for id_, history in histories.items() if await self._refunds(history[0])]
         await settle_messages.give_up_unreported(self.platform.store, refunded, context=_CONTEXT)
 
-    async def _refunds(self, accepted: object) -> bool:
-        contract = await self.platform.directory.contract(getattr(accepted, "account", ""))
+    async def _refunds(self, accepted: Recorded) -> bool:
+        """What the terms say under which the message was accepted."""
+        contract = await self.platform.directory.contract(getattr(accepted.event, "account", ""))
         if contract is None:
             return False
-        terms = contract.state.terms_on(local_day(self.platform.now()))
+        terms = contract.state.terms_on(local_day(accepted.at))
         return terms.unknown_policy is UnknownPolicy.REFUNDED
 
     async def _hints(self, read: Callable[[ReadCursor], list[Overdue]]) -> list[Overdue]:
