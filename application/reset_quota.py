@@ -1,19 +1,21 @@
-"""The turn of the year: open the ledger of a year, close the one before once it is over.
+"""The turn of the year: open the ledger of a year, close those before that are over and still open.
 
-Idempotent by (account, year): run again after a crash at any point it does what is left to do.
-Refuses year_invalid, not_found.
+Idempotent by (account, year): run again after a crash at any point it does what is left to do. A year that the
+term leaves out is not opened. Refuses year_invalid, not_found, busy.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 
-from application.platform import load
-from application.ports import Charge, CloseYear, Committed, Entry, OpenYear, SetAllowance, Store
+from application.platform import MAX_TRIES, load
+from application.ports import Charge, CloseYear, Committed, Conflict, Entry, OpenYear, SetAllowance, Store
 from domain.aggregates import contract
 from domain.aggregates.contract import Contract
 from domain.aggregates.ledger import Ledger, at_posting
-from domain.errors import BadInput, NotFound
+from domain.errors import BadInput, Conflicting, NotFound
+from domain.events import Event
 from domain.events.contract import Signed
 from domain.events.ledger import Closed, LedgerEvent, Opened
 from domain.recorded import Context
@@ -29,6 +31,7 @@ class QuotaReset:
     opened: bool
     allowance: int
     closed_year: int | None
+    """The newest year that was closed: the one before, and any that nobody had closed in its time."""
     expired_segments: int
 
 
@@ -54,40 +57,88 @@ async def accounts_of(store: Store) -> list[str]:
     return sorted(event.account for event in signed if isinstance(event, Signed))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What is left to do for one account, decided on a version of its contract."""
+
+    version: int
+    allowance: int
+    opening: bool
+    closing: tuple[Ledger, ...]
+    """Ledgers of years that are over, with the allowance of their last day."""
+    charges: tuple[Charge, ...]
+
+
 async def _reset_one(
     store: Store, account: str, year: int, *, over: bool, dry_run: bool, context: Context
 ) -> QuotaReset:
     """One account: `over` says that the year before has ended."""
-    agreed, _ = await load(store, stream_id("contract", account), contract.evolve)
+    stream = stream_id("contract", account)
+    for attempt in range(MAX_TRIES):
+        plan = await _plan(store, account, year, over=over)
+        # The contract is guarded: an allowance that was agreed meanwhile is not opened with yesterday's.
+        entries = [
+            Entry(stream=stream, version=plan.version, context=context, charge=charge)
+            for charge in plan.charges
+        ]
+        if dry_run or not entries:
+            return _planned(plan, account, year)
+        outcomes = await store.commit(entries)
+        if not any(isinstance(outcome, Conflict) for outcome in outcomes):
+            made = [r.event for o in outcomes if isinstance(o, Committed) for r in o.recorded]
+            return _done(plan, account, year, made)
+        await asyncio.sleep(0.01 * attempt)
+    raise Conflicting("busy", "The contract is being changed: try again.")
+
+
+async def _plan(store: Store, account: str, year: int, *, over: bool) -> _Plan:
+    agreed, version = await load(store, stream_id("contract", account), contract.evolve)
     if agreed is None:
         raise NotFound("not_found", f"There is no account {account}.", field="account")
-    first = date(year, 1, 1)
-    allowance = agreed.allowance_for(year, on=first)
-    old, new = await read_ledger(store, account, year - 1), await read_ledger(store, account, year)
-    opening = [OpenYear(account=account, year=year, allowance=allowance)] if not new.version else []
-    closing = over and bool(old.version) and not old.after.closed
-    last_allowance = set_allowance(agreed, old, on=first - timedelta(days=1)) if closing else None
-    charges: list[Charge] = [] if last_allowance is None else [last_allowance]
-    charges += [CloseYear(account=account, year=year - 1)] if closing else []
-    charges += opening
-    if charges and not dry_run:
-        entries = [Entry(stream=None, version=None, context=context, charge=charge) for charge in charges]
-        outcomes = await store.commit(entries)
-        made = [r.event for o in outcomes if isinstance(o, Committed) for r in o.recorded]
-        expired = sum(event.unused for event in made if isinstance(event, Closed))
-        closed = any(isinstance(event, Closed) for event in made)
-        opened = any(isinstance(event, Opened) for event in made)
-    else:
-        included = last_allowance.allowance if last_allowance else old.after.allowance
-        expired = max(0, included - old.after.net) if closing else 0
-        closed, opened = closing, bool(opening)
+    allowance = agreed.allowance_for(year, on=date(year, 1, 1))
+    closing: list[Ledger] = []
+    charges: list[Charge] = []
+    for old_year in range(agreed.first_year, year if over else year - 1):
+        ledger = await read_ledger(store, account, old_year)
+        if ledger.version and not ledger.after.closed:
+            last = set_allowance(agreed, ledger, on=date(old_year, 12, 31))
+            charges += [last] if last else []
+            charges += [CloseYear(account=account, year=old_year)]
+            included = last.allowance if last else ledger.after.allowance
+            closing.append(replace(ledger, after=replace(ledger.after, allowance=included)))
+    new = await read_ledger(store, account, year)
+    opening = not new.version and agreed.includes(year)
+    charges += [OpenYear(account=account, year=year, allowance=allowance)] if opening else []
+    return _Plan(
+        version=version,
+        allowance=new.after.allowance if new.version else allowance,
+        opening=opening,
+        closing=tuple(closing),
+        charges=tuple(charges),
+    )
+
+
+def _planned(plan: _Plan, account: str, year: int) -> QuotaReset:
     return QuotaReset(
         account=account,
         year=year,
-        opened=opened,
-        allowance=allowance,
-        closed_year=year - 1 if closed else None,
-        expired_segments=expired,
+        opened=plan.opening,
+        allowance=plan.allowance,
+        closed_year=max((ledger.year for ledger in plan.closing), default=None),
+        expired_segments=sum(max(0, one.after.allowance - one.after.net) for one in plan.closing),
+    )
+
+
+def _done(plan: _Plan, account: str, year: int, made: Sequence[Event]) -> QuotaReset:
+    """What was really done: somebody else may have come first."""
+    closed = [event for event in made if isinstance(event, Closed)]
+    return QuotaReset(
+        account=account,
+        year=year,
+        opened=any(isinstance(event, Opened) for event in made),
+        allowance=plan.allowance,
+        closed_year=max((event.year for event in closed), default=None),
+        expired_segments=sum(event.unused for event in closed),
     )
 
 

@@ -90,6 +90,12 @@ class Contract:
         """
         return max((end for _, end in self._accepting()), default=None)
 
+    @property
+    def first_year(self) -> int:
+        """The calendar year in which the contract began: none before it has a ledger."""
+        began = [day for day in (self.signed_on, self.live_on) if day is not None]
+        return min(began).year
+
     def is_over(self, day: date) -> bool:
         """Whether the term is over on a day, by the terms of that day."""
         return self.live_on is not None and day >= self._over_from(day)
