@@ -20,7 +20,7 @@ from domain.errors import BadInput, Conflicting, NotFound, Refusal
 from domain.events import Event
 from domain.events.adjustment import Approved, Requested
 from domain.recorded import Context
-from domain.values import local_year, stream_id
+from domain.values import local_day, stream_id
 
 _PERIOD = re.compile(r"(?P<year>20\d\d)(-(0[1-9]|1[0-2]))?", re.ASCII)
 _MOST = 10**15
@@ -61,8 +61,8 @@ async def request_adjustment(
     require_text(asked.reason, "reason")
     if asked.reference:
         require_text(asked.reference, "reference")
-    year = _year(asked.period, local_year(await store.now()))
     agreed = await _contract(store, asked.account)
+    year = _year(asked.period, agreed, today=local_day(await store.now()))
     if max(abs(asked.segments), abs(asked.amount_micros)) > _MOST:
         raise BadInput("adjustment_too_large", "Nobody can mean that much.", field="segments")
     worth = abs(asked.segments) * _price(agreed, year) + abs(asked.amount_micros)
@@ -155,14 +155,15 @@ async def _charge(store: Store, state: Adjustment, events: Sequence[Event]) -> P
 
 
 async def posting(store: Store, wanted: Requested, *, approved_by: tuple[str, ...]) -> PostAdjustment:
-    """What posts an adjustment: segments beyond the allowance are at the price of the year's last known day."""
+    """What posts an adjustment: beyond the allowance of the year's last known day at the price of its period."""
     agreed = await _contract(store, wanted.account)
+    known = min(local_day(await store.now()), date(wanted.year, 12, 31))
     return PostAdjustment(
         account=wanted.account,
         year=wanted.year,
         requested=wanted,
         approved_by=approved_by,
-        allowance=agreed.allowance_for(wanted.year, on=date(wanted.year, 12, 31)),
+        allowance=agreed.allowance_for(wanted.year, on=known),
         price_micros=_price(agreed, wanted.year, period=wanted.period),
     )
 
@@ -180,13 +181,16 @@ def _price(agreed: Contract, year: int, *, period: str = "") -> int:
     return agreed.terms_on(date(year, month, 1)).overage_price_micros
 
 
-def _year(period: str, this_year: int) -> int:
+def _year(period: str, agreed: Contract, *, today: date) -> int:
     found = _PERIOD.fullmatch(period)
-    if found is None or int(found["year"]) > this_year:
+    began = found is not None and agreed.first_year <= int(found["year"])
+    if not began or period > f"{today:%Y-%m}":
         raise BadInput(
-            "period_invalid", "The period is a month, 2026-11, or a year, 2026, not to come.", field="period"
+            "period_invalid",
+            "The period is a month, 2026-11, or a year, 2026, of the contract and not to come.",
+            field="period",
         )
-    return int(found["year"])
+    return int(period[:4])
 
 
 def _after(state: Adjustment, events: Sequence[Event], outcome: Committed) -> Adjustment:
