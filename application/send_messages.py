@@ -115,8 +115,8 @@ class MessageSender:
         answers: list[Answer | None] = [None] * len(command.drafts)
         open_places = list(range(len(answers)))
         for attempt in range(MAX_TRIES):
-            # A day's new terms begin by the store's clock: one that is ahead of ours has to be believed.
-            now = max(self._now(), await self._store.now()) if attempt else self._now()
+            # A day's new terms begin by the store's clock: where ours differs, it has to be believed.
+            now = await self._store.now() if attempt else self._now()
             prepared = await self._prepare(command, open_places, answers, now)
             outcomes = await self._store.commit([p.entry for p in prepared.values()])
             await self._settle(command, prepared, outcomes, answers)
