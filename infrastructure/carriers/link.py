@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from infrastructure.carriers.backoff import Backoff
+from infrastructure.carriers.cmpp_dialect import CmppDialect
 from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.dialect import Dialect
 from infrastructure.carriers.fixed_fields import china_now
@@ -43,6 +44,8 @@ __all__ = ["CarrierLink", "LinkClosedError"]
 
 _DIALECTS: dict[str, Callable[[LinkSettings, Callable[[], datetime]], Dialect]] = {
     "smpp34": lambda settings, _now: SmppDialect(settings),
+    "cmpp20": CmppDialect,
+    "cmpp30": CmppDialect,
 }
 
 _log = logging.getLogger(__name__)

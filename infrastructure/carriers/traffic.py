@@ -67,6 +67,8 @@ class LinkSettings:
     """One configured connection to a carrier. `rate_per_second` counts parts; 0 = what the window allows.
 
     `source_ton`/`source_npi` describe the source address: 0/0 unknown or 3/1 for a number, 5/0 for letters.
+    `service_id` and the fees are for the carriers' own protocols, as their contract says them; an empty fee
+    is the protocol's word for "free", `fee_user_type` who pays (CMPP: 2 = the sender).
     """
 
     name: str
@@ -79,6 +81,10 @@ class LinkSettings:
     source_address: str
     source_ton: int = 0
     source_npi: int = 0
+    service_id: str = ""
+    fee_user_type: int = 2
+    fee_type: str = ""
+    fee_code: str = ""
     window: int = 100
     rate_per_second: int = 0
     response_timeout_seconds: float = 60.0
