@@ -12,6 +12,7 @@ from api import (
     cli_accounts,
     cli_adjustments,
     cli_contracts,
+    cli_export,
     cli_keys,
     cli_ledger,
     cli_links,
@@ -73,6 +74,11 @@ app.add_typer(cli_keys.app, name="key", rich_help_panel=_AGREED)
 app.add_typer(cli_links.app, name="link", rich_help_panel=_AGREED)
 
 _PROOF = "Bills and proof"
+cli_ledger.ledger.command(
+    "export",
+    epilog="Examples: smsledger ledger export acme 2026 --out acme.jsonl · "
+    "smsledger ledger export acme 2026 --format beancount",
+)(cli_export.export)
 app.add_typer(cli_ledger.ledger, name="ledger", rich_help_panel=_PROOF)
 app.add_typer(cli_ledger.quota, name="quota", rich_help_panel=_PROOF)
 app.add_typer(cli_adjustments.app, name="adjustment", rich_help_panel=_PROOF)
