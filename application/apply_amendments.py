@@ -6,10 +6,9 @@ posted once, whoever is killed when; what changes afterwards is the next one.
 """
 
 from collections.abc import MutableMapping, Sequence
-from datetime import date
 
 from application.platform import load
-from application.ports import Committed, Entry, PostAdjustment, SetAllowance, Store
+from application.ports import Committed, Entry, PostAdjustment, Store
 from application.repricing import Repricing, retroactive_ones
 from application.reset_quota import accounts_of, read_ledger, set_allowance
 from domain.aggregates import contract
@@ -27,29 +26,31 @@ async def apply_amendments(
     store: Store, *, account: str | None = None, known: Known | None = None, context: Context
 ) -> Sequence[str]:
     """The accounts whose ledger was changed, of one or all; run again it finds nothing to do."""
-    today = local_day(await store.now())
     changed: list[str] = []
     known = {} if known is None else known
     for name in [account] if account else await accounts_of(store):
-        stream = stream_id("contract", name)
-        agreed, version = await load(store, stream, contract.evolve)
+        agreed, version = await load(store, stream_id("contract", name), contract.evolve)
         if agreed is None:
             continue
-        entries = []
-        charge = await _allowance(store, agreed, today)
-        if charge is not None:
-            # A charge on a contract that was changed meanwhile would be yesterday's: the next run does it.
-            entries.append(Entry(stream=stream, version=version, context=context, charge=charge))
-        entries += await _repricings(store, agreed, known, context)
-        outcomes = await store.commit(entries)
+        # The allowance comes first: what it moves is in the difference that is read then.
+        outcomes = [*await store.commit(await _allowance(store, agreed, version, context))]
+        outcomes += await store.commit(await _repricings(store, agreed, known, context))
         if any(isinstance(outcome, Committed) and outcome.recorded for outcome in outcomes):
             changed.append(name)
     return changed
 
 
-async def _allowance(store: Store, agreed: Contract, today: date) -> SetAllowance | None:
-    ledger = await read_ledger(store, agreed.account, today.year)
-    return set_allowance(agreed, ledger, on=today)
+async def _allowance(store: Store, agreed: Contract, version: int, context: Context) -> list[Entry]:
+    """The allowance of today's terms, where the open year has another one.
+
+    It is guarded by the contract: what was changed meanwhile, the next run does.
+    """
+    today = local_day(await store.now())
+    charge = set_allowance(agreed, await read_ledger(store, agreed.account, today.year), on=today)
+    if charge is None:
+        return []
+    stream = stream_id("contract", agreed.account)
+    return [Entry(stream=stream, version=version, context=context, charge=charge)]
 
 
 async def _repricings(store: Store, agreed: Contract, known: Known, context: Context) -> list[Entry]:
