@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
@@ -45,6 +45,11 @@ class Books:
                 yield recorded
             if made >= self.postings:
                 return
+
+    @property
+    def last_day(self) -> date:
+        """The day after the last posting, at the latest."""
+        return date(self.year, 1, 1) + timedelta(days=self.days)
 
     @property
     def names(self) -> list[str]:
