@@ -270,7 +270,7 @@ def _add(
 ) -> None:
     """Add a message's segments to one side, with the figures that both sides know; a negative number takes
     them off again."""
-    digest = blake2b(f"{id_}|{abs(segments)}|{figures}".encode(), digest_size=32).digest()
+    digest = blake2b(id_.bytes + f"{abs(segments)}|{figures}".encode(), digest_size=32).digest()
     value = int.from_bytes(digest) * (1 if segments >= 0 else -1)
     if message:
         balance.message_sum = (balance.message_sum + value) % _MODULUS
