@@ -1,0 +1,196 @@
+"""The route table, and the choice it makes: pure, repeatable for a message, and able to say why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+from domain.errors import BadInput, NotFound
+from domain.events.route import RouteEvent, RouteRemoved, RouteSet, Share
+from domain.values import Carrier, Category
+
+DEFAULT = "default"
+"""The route of messages that no other route is for: every link that serves their carrier, in equal shares."""
+_MOST_SHARES = 32
+_MOST_WEIGHT = 10_000
+_LONGEST_EXTENSION = 12
+
+
+class Fitness(StrEnum):
+    """Whether a link can take a message of a carrier now; the first one that is there is taken."""
+
+    READY = "ready"
+    """Connected, and its circuit is closed."""
+    BROKEN = "broken"
+    """Connected, but its circuit breaker is open: too many are refused or not delivered."""
+    DOWN = "down"
+    """Enabled, not connected."""
+    NONE = "none"
+    """Not there, disabled, draining, or not for this carrier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a route is chosen by."""
+
+    message: UUID
+    account: str
+    category: Category
+    carrier: Carrier
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The link of a message and why: the route, how fit the link was, and the links that were passed over."""
+
+    link: str
+    route: str
+    extension: str
+    fitness: Fitness
+    passed_over: tuple[tuple[str, Fitness], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTable:
+    """All routes in the order in which they are asked."""
+
+    routes: tuple[RouteSet, ...] = ()
+
+    def set_route(self, wanted: RouteSet) -> tuple[RouteEvent, ...]:
+        """Make a route, or make it anew; nothing to do where it is so. Refuses route_invalid."""
+        _require(wanted)
+        known = next((route for route in self.routes if route.name == wanted.name), None)
+        return () if known is not None and replace(known, by=wanted.by) == wanted else (wanted,)
+
+    def remove(self, *, name: str, reason: str, by: str) -> tuple[RouteEvent, ...]:
+        """Ask a route no more. Refuses not_found."""
+        if all(route.name != name for route in self.routes):
+            raise NotFound("not_found", f"There is no route {name}.", field="name")
+        return (RouteRemoved(name=name, reason=reason, by=by),)
+
+    def choose(self, wanted: Wanted, fitness: Mapping[str, Fitness]) -> Choice | None:
+        """The link of a message. `fitness` says how fit each link is for the message's carrier.
+
+        The first route that is for the message and has a ready link decides. Where none has, the fittest
+        link of the first route that has any: the message waits there. None where no link may take it.
+        """
+        passed: list[tuple[str, Fitness]] = []
+        best: Choice | None = None
+        for route in self._for(wanted, fitness):
+            chosen = _pick(route, wanted, fitness, tuple(passed))
+            if chosen is not None and chosen.fitness is Fitness.READY:
+                return chosen
+            if chosen is not None and (best is None or _rank(chosen.fitness) < _rank(best.fitness)):
+                best = chosen
+            passed += [(share.link, fitness.get(share.link, Fitness.NONE)) for share in route.shares]
+        return best
+
+    def _for(self, wanted: Wanted, fitness: Mapping[str, Fitness]) -> Sequence[RouteSet]:
+        """The routes that are for a message; every link in equal shares where there is none."""
+        found = [route for route in self.routes if _is_for(route, wanted)]
+        return found or [_default(fitness)]
+
+
+def evolve(state: RouteTable | None, event: RouteEvent, at: datetime) -> RouteTable:  # noqa: ARG001
+    """The table after one more fact."""
+    routes = {route.name: route for route in (state or RouteTable()).routes}
+    match event:
+        case RouteSet():
+            routes[event.name] = event
+        case RouteRemoved():
+            routes.pop(event.name, None)
+        case _:
+            assert_never(event)
+    ordered = sorted(routes.values(), key=lambda route: (route.priority, route.name))
+    return RouteTable(routes=tuple(ordered))
+
+
+def _is_for(route: RouteSet, wanted: Wanted) -> bool:
+    return (
+        (not route.accounts or wanted.account in route.accounts)
+        and (not route.categories or wanted.category in route.categories)
+        and (not route.carriers or wanted.carrier in route.carriers)
+        and (not route.signatures or wanted.signature in route.signatures)
+    )
+
+
+def _default(fitness: Mapping[str, Fitness]) -> RouteSet:
+    return RouteSet(
+        name=DEFAULT,
+        priority=0,
+        accounts=(),
+        categories=(),
+        carriers=(),
+        signatures=(),
+        shares=tuple(Share(link=link) for link in sorted(fitness)),
+        extension="",
+        by="",
+    )
+
+
+def _pick(
+    route: RouteSet,
+    wanted: Wanted,
+    fitness: Mapping[str, Fitness],
+    passed: tuple[tuple[str, Fitness], ...],
+) -> Choice | None:
+    """A link of a route: among its fittest ones by weight, the same one for the same message."""
+    fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
+    best = min((_rank(state) for state in fit.values()), default=_rank(Fitness.NONE))
+    if best == _rank(Fitness.NONE):
+        return None
+    candidates = [share for share in route.shares if _rank(fit[share.link]) == best]
+    link = _by_weight(candidates, wanted.message)
+    others = [(name, state) for name, state in fit.items() if _rank(state) > best]
+    return Choice(
+        link=link,
+        route=route.name,
+        extension=route.extension,
+        fitness=fit[link],
+        passed_over=(*passed, *others),
+    )
+
+
+def _by_weight(candidates: Sequence[Share], message: UUID) -> str:
+    """The id of a message is a hash: its place on the line of all weights is as good as a die, and repeatable."""
+    place = message.int % sum(share.weight for share in candidates)
+    for share in candidates:
+        place -= share.weight
+        if place < 0:
+            return share.link
+    raise AssertionError("weights are positive")
+
+
+def _rank(fitness: Fitness) -> int:
+    return list(Fitness).index(fitness)
+
+
+def _require(route: RouteSet) -> None:
+    links = [share.link for share in route.shares]
+    wrong = (
+        (not route.shares or len(links) > _MOST_SHARES, "shares", "A route has 1 to 32 links."),
+        (len(set(links)) < len(links), "shares", "A route names each link once."),
+        (
+            any(not 1 <= share.weight <= _MOST_WEIGHT for share in route.shares),
+            "shares",
+            "A weight is 1 to 10000.",
+        ),
+        (
+            not 0 <= route.priority <= 10_000,
+            "priority",
+            "A priority is 0 to 10000; the smaller is asked first.",
+        ),
+        (
+            (bool(route.extension) and not (route.extension.isascii() and route.extension.isdecimal()))
+            or len(route.extension) > _LONGEST_EXTENSION,
+            "extension",
+            "An extension is up to 12 digits.",
+        ),
+        (route.name == DEFAULT, "name", "This name is that of the route there always is."),
+    )
+    for bad, field, detail in wrong:
+        if bad:
+            raise BadInput("route_invalid", detail, field=field)
