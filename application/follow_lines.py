@@ -49,7 +49,7 @@ def _page(read: ReadKind, account: str, line: Line, months: Months, after: int, 
     """Looks at postings of the kind until the page is full, the line ends, or enough was looked at."""
     key = Key(line.kind, line.period, line.price_micros)
     found: list[tuple[PostingRow, Part]] = []
-    for number, row in enumerate(_rows(read, account, line, after), 1):
+    for number, row in enumerate(_rows(read, account, line, after, limit), 1):
         found += [(row, part) for part in parts(row, year=line.year, months=months) if part.key == key]
         if len(found) >= limit or number == _MOST_LOOKED_AT:
             more = row.version if row.version < line.last else None
@@ -57,18 +57,21 @@ def _page(read: ReadKind, account: str, line: Line, months: Months, after: int, 
     return PostingPage(line=line, postings=found, next_after=None)
 
 
-def _rows(read: ReadKind, account: str, line: Line, after: int) -> Iterator[PostingRow]:
-    """All postings from there to the line's last of the kinds that it is made of, by version."""
-    while rows := _read(read, account, line, after):
+def _rows(read: ReadKind, account: str, line: Line, after: int, limit: int) -> Iterator[PostingRow]:
+    """All postings from there to the line's last of the kinds that it is made of, by version.
+
+    Nearly always the first `limit` of them are the page; where they are not, more are read at a time.
+    """
+    while rows := _read(read, account, line, after, limit):
         yield from rows
-        after = rows[-1].version
+        after, limit = rows[-1].version, _CHUNK
 
 
-def _read(read: ReadKind, account: str, line: Line, after: int) -> list[PostingRow]:
+def _read(read: ReadKind, account: str, line: Line, after: int, limit: int) -> list[PostingRow]:
     """The next postings of the kinds that the line is made of, by version."""
     rows = [
         row
         for topic in TOPICS[line.kind]
-        for row in read(account, line.year, topic, after=after, upto=line.last, limit=_CHUNK)
+        for row in read(account, line.year, topic, after=after, upto=line.last, limit=limit)
     ]
-    return sorted(rows, key=lambda row: row.version)[:_CHUNK]
+    return sorted(rows, key=lambda row: row.version)[:limit]

@@ -71,6 +71,7 @@ def _measure(made: Platform, account: str, pages: int) -> dict[str, object]:
     drained = _drain(made, account)
     used = Usage({"bench": os.getpid()})
     used.start()
+    before = used.total_mib()
     with _sampled(used):
         began = time.perf_counter()
         statement = asyncio.run(_issue(made, account))
@@ -81,6 +82,7 @@ def _measure(made: Platform, account: str, pages: int) -> dict[str, object]:
         "postings": statement.content.sections[0].upto,
         "per_s": round(statement.content.sections[0].upto / seconds),
         "process": processes["bench"],
+        "grew_mib": used.total_mib() - before,
         "lines": len(statement.content.lines),
         "amount_fen": statement.content.amount_fen,
         "page_of": _PAGE,
