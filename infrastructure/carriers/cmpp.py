@@ -231,7 +231,7 @@ def _read_submit(frame: bytes, sequence: int, layout: Layout) -> Submit:
     fee_terminal_type = fields.pop(8) if layout.typed else 0
     at = HEADER_OCTETS + layout.submit.size
     phones = at + layout.phone * fields[-1]
-    if phones >= len(frame) - layout.tail:
+    if not 0 < fields[-1] < 100 or phones >= len(frame) - layout.tail:
         raise ValueError("destinations")
     content = phones + (2 if layout.typed else 1)
     end = content + frame[content - 1]

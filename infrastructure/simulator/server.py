@@ -8,11 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from infrastructure.simulator.account import Account, Counters, Owed
+from infrastructure.simulator.cmpp_speech import CmppSpeech
 from infrastructure.simulator.journal import Journal
 from infrastructure.simulator.peer import Peer
 from infrastructure.simulator.script import Fate, Script
@@ -21,7 +23,11 @@ from infrastructure.simulator.speech import Speech, Submit
 
 __all__ = ["Simulator", "SimulatorSettings", "run_simulator", "serve"]
 
-_SPEECHES: dict[str, Callable[[], Speech]] = {"smpp34": SmppSpeech}
+_SPEECHES: dict[str, Callable[[], Speech]] = {
+    "smpp34": SmppSpeech,
+    "cmpp20": partial(CmppSpeech, 0x20),
+    "cmpp30": partial(CmppSpeech, 0x30),
+}
 
 _FLUSH_SECONDS = 0.05
 _SOONEST_TIMER_SECONDS = 0.001

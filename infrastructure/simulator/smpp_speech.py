@@ -13,6 +13,7 @@ __all__ = ["SmppSpeech"]
 
 _WRONG_STATE, _ALREADY_BOUND, _WRONG_PASSWORD, _UNKNOWN_ACCOUNT, _UNKNOWN_COMMAND = 0x4, 0x5, 0xE, 0xF, 0x3
 _MESSAGE_PAYLOAD = 0x0424
+_UDH = 0x40
 _UNASKED: Fields = {}
 
 
@@ -54,7 +55,8 @@ class SmppSpeech:
         return written_id(number, script.id_format)
 
     def receipt(self, submit: Submit, carrier_id: str, planned: PlannedReceipt) -> Owed:
-        return receipt_for(cast("Fields", submit.note), carrier_id, planned)
+        fields = cast("Fields | None", submit.note) or {"destination_addr": submit.destination}
+        return receipt_for(fields, carrier_id, planned)
 
     def reply(self, *, phone: str, to: str, payload: bytes, data_coding: int, udh: bool) -> Owed:
         return reply_from(phone, to=to, payload=payload, data_coding=data_coding, udh=udh)
@@ -89,6 +91,7 @@ def _submit(pdu: Pdu) -> Heard:
         _payload(pdu, fields),
         "always" if asked == 1 else "failures" if asked == 2 else "never",
         fields,
+        bool(cast("int", fields["esm_class"]) & _UDH),
     )
 
 

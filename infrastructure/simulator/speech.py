@@ -32,13 +32,17 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A part to carry; `receipts` are those that the client asked for, `note` is the speech's own."""
+    """A part to carry; `receipts` are those that the client asked for, `note` is the speech's own.
+
+    `udh` says that the payload begins with a user data header.
+    """
 
     sequence: int
     destination: str = field(repr=False)
     payload: bytes = field(repr=False)
     receipts: Literal["always", "failures", "never"] = "always"
     note: object = field(default=None, repr=False)
+    udh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,452 @@
+"""What every protocol owes the platform: the same plays for each, a link against the simulated carrier."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from infrastructure.carriers.link import _DIALECTS
+from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Refused, Taken
+from infrastructure.simulator.script import PlannedReceipt, Script
+from infrastructure.simulator.server import Simulator, serve
+from infrastructure.simulator.speech import Submit
+from tests.infrastructure.carriers.rig import SYSTEM_ID, Desk, carrier, desk, part, until
+
+PHONE = "8613800138000"
+
+
+@dataclass(frozen=True)
+class Codes:
+    """How a link tells the first refusal of the simulated carrier, its haste and its locked door."""
+
+    refused: str
+    throttled: str
+    wrong_password: str
+    unknown: str
+
+
+PROTOCOLS = {
+    "smpp34": Codes("0x0B", "0x58", "0x0E", "0x0F"),
+    "cmpp20": Codes("6", "8", "3", "2"),
+    "cmpp30": Codes("6", "8", "3", "2"),
+}
+
+
+@pytest.fixture(params=list(PROTOCOLS))
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@contextlib.asynccontextmanager
+async def stage(
+    protocol: str,
+    script: Script | None = None,
+    *,
+    clock: Callable[[], float] | None = None,
+    of_carrier: dict[str, Any] | None = None,
+    **of_link: object,
+) -> AsyncIterator[tuple[Simulator, Desk]]:
+    """A simulated carrier and a link to it, in one protocol."""
+    there = carrier(script, protocol=protocol, **(of_carrier or {}))
+    given = {} if clock is None else {"clock": clock}
+    async with (
+        await serve(there) as simulator,
+        desk(simulator.port, **given, protocol=protocol, **of_link) as our,
+    ):
+        yield simulator, our
+
+
+def rewrite(simulator: Simulator, script: Script) -> None:
+    simulator.accounts[SYSTEM_ID].script = script
+
+
+def test_every_protocol_that_a_link_may_speak_is_in_this_contract():
+    assert set(PROTOCOLS) == set(_DIALECTS)
+
+
+def test_parts_are_taken_and_their_receipts_name_the_same_ids_and_phones(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            answers = await our.send(*(part(number) for number in range(150)))
+            await until(lambda: simulator.counters.receipts_acked == 150)
+            assert {type(answer) for answer in answers} == {Taken}
+            sent = {(answer.carrier_id, part(number).destination) for number, answer in enumerate(answers)}
+            assert {(each.carrier_id, each.phone) for each in our.receipts} == sent
+            assert len(sent) == 150
+            assert {each.status for each in our.receipts} == {"DELIVRD"}
+
+    asyncio.run(play())
+
+
+def test_a_receipt_says_when_the_message_was_delivered(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (_, our):
+            await our.send(part())
+            await until(lambda: our.receipts)
+            (receipt,) = our.receipts
+            assert receipt.done_at is not None
+            assert f"{receipt.done_at:%y%m%d%H%M}" == receipt.done_text[-10:]
+
+    asyncio.run(play())
+
+
+def test_the_carriers_book_names_the_ids_that_we_were_told(protocol, tmp_path):
+    journal = tmp_path / "journal.jsonl"
+
+    async def play() -> set[str]:
+        async with stage(protocol, of_carrier={"journal": journal}) as (_, our):
+            return {answer.carrier_id for answer in await our.send(part(1), part(2))}
+
+    told = asyncio.run(play())
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert {line["carrier_id"] for line in lines if line["kind"] == "submit"} == told
+
+
+def test_a_refused_part_is_answered_with_the_carriers_code(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            codes = simulator.speech.codes
+            rewrite(simulator, Script(refusal_rate=1.0, refusal_codes=codes.refusals[:1]))
+            assert await our.send(part()) == [Refused(PROTOCOLS[protocol].refused)]
+            assert simulator.counters.refused == 1
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_asks_for_patience_slows_the_link_down(protocol):
+    async def play() -> None:
+        async with stage(protocol, Script(throttle_rate=1.0), rate_per_second=100_000) as (_, our):
+            before = our.link.rate
+            answers = await our.send(part())
+            code = PROTOCOLS[protocol].throttled
+            assert answers == [Refused(code, retryable=True, throttled=True)]
+            assert our.link.rate == before / 2
+
+    asyncio.run(play())
+
+
+def test_a_part_that_fits_no_pdu_is_refused_here(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            unfit, fit = await our.send(part(text="长" * 200), part())
+            assert unfit == Refused("local:unfit")
+            assert isinstance(fit, Taken)
+            assert simulator.counters.submitted == 1
+
+    asyncio.run(play())
+
+
+def test_silence_leaves_a_part_in_doubt_and_its_place_free(protocol):
+    async def play() -> None:
+        now = 0.0
+        silent = Script(silence_rate=1.0)
+        async with stage(protocol, silent, clock=lambda: now, window=2) as (simulator, our):
+            await our.link.ready()
+            futures = [our.link.submit(part(number)) for number in range(2)]
+            await until(lambda: simulator.counters.silent == 2)
+            now += 11.0
+            assert await asyncio.gather(*futures) == [InDoubt("no answer in time")] * 2
+            rewrite(simulator, Script())
+            assert [type(answer) for answer in await our.send(part(3))] == [Taken]
+
+    asyncio.run(play())
+
+
+def test_an_answer_that_comes_late_is_told_with_its_key(protocol):
+    async def play() -> None:
+        slow = Script(submit_delay_ms=300)
+        async with stage(protocol, slow, response_timeout_seconds=0.1) as (_, our):
+            await our.link.ready()
+            assert await our.link.submit(part(), key="message 7") == InDoubt("no answer in time")
+            await until(lambda: our.late)
+            ((key, answer),) = our.late
+            assert (key, type(answer)) == ("message 7", Taken)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("script", "receipts"),
+    [
+        (Script(submit_delay_ms=30, early_rate=1.0), 10),
+        (Script(double_rate=1.0), 20),
+        (Script(late_rate=1.0, late_seconds=0.1), 10),
+        (Script(early_rate=0.5, double_rate=1.0, late_rate=0.5, late_seconds=0.05), 20),
+    ],
+    ids=["early", "double", "late", "all"],
+)
+def test_receipts_find_their_parts_whenever_they_come(protocol, script, receipts):
+    async def play() -> None:
+        async with stage(protocol, script) as (_, our):
+            answers = await our.send(*(part(number) for number in range(10)))
+            await until(lambda: len(our.receipts) == receipts)
+            assert {each.carrier_id for each in our.receipts} == {each.carrier_id for each in answers}
+
+    asyncio.run(play())
+
+
+def test_an_early_receipt_is_handed_on_before_the_answer(protocol):
+    async def play() -> None:
+        async with stage(protocol, Script(submit_delay_ms=200, early_rate=1.0)) as (_, our):
+            await our.link.ready()
+            answered = our.link.submit(part())
+            await until(lambda: our.receipts)
+            assert not answered.done()
+            assert (await answered).carrier_id == our.receipts[0].carrier_id
+
+    asyncio.run(play())
+
+
+def test_a_lost_receipt_is_not_made_up(protocol):
+    async def play() -> None:
+        async with stage(protocol, Script(lost_rate=1.0)) as (simulator, our):
+            await our.send(*(part(number) for number in range(5)))
+            rewrite(simulator, Script())
+            (last,) = await our.send(part(6))
+            await until(lambda: our.receipts)
+            assert [each.carrier_id for each in our.receipts] == [last.carrier_id]
+
+    asyncio.run(play())
+
+
+def test_a_failure_is_told_as_the_carrier_says_it(protocol):
+    async def play() -> None:
+        script = Script(failed_rate=1.0, failed_codes=(("UNDELIV", "001"), ("REJECTD", "006")))
+        async with stage(protocol, script) as (_, our):
+            await our.send(*(part(number) for number in range(20)))
+            await until(lambda: len(our.receipts) == 20)
+            assert {each.status for each in our.receipts} == {"UNDELIV", "REJECTD"}
+
+    asyncio.run(play())
+
+
+def test_a_receipt_that_was_not_stored_comes_again(protocol):
+    async def play() -> None:
+        async with stage(protocol, of_carrier={"resend_seconds": 0.05}) as (simulator, our):
+            attempts = 0
+
+            async def fail_twice(batch) -> None:
+                nonlocal attempts
+                attempts += 1
+                if attempts <= 2:
+                    raise ConnectionError("the database is away")
+                await our.keep(batch)
+
+            our.store = fail_twice
+            (answer,) = await our.send(part())
+            await until(lambda: simulator.counters.receipts_acked == 1)
+            assert [each.carrier_id for each in our.receipts] == [answer.carrier_id]
+            assert simulator.counters.receipts_again == 2
+
+    asyncio.run(play())
+
+
+def test_receipts_that_are_owed_come_after_the_next_bind(protocol):
+    async def play() -> None:
+        slow = Script(receipt_delay_ms_min=100, receipt_delay_ms_max=100)
+        async with await serve(carrier(slow, protocol=protocol)) as simulator:
+            async with desk(simulator.port, protocol=protocol) as first:
+                (answer,) = await first.send(part())
+            await until(lambda: simulator.owed(SYSTEM_ID) == 1)
+            async with desk(simulator.port, protocol=protocol) as second:
+                await until(lambda: second.receipts)
+                assert second.receipts[0].carrier_id == answer.carrier_id
+
+    asyncio.run(play())
+
+
+def test_a_flood_of_receipts_stops_the_reading_until_they_are_stored(protocol):
+    async def play() -> None:
+        may_store = asyncio.Event()
+        async with stage(protocol, of_carrier={"receipt_window": 100_000}, waiting_receipts_limit=50) as (
+            simulator,
+            our,
+        ):
+
+            async def wait_and_keep(batch) -> None:
+                await may_store.wait()
+                await our.keep(batch)
+
+            our.store = wait_and_keep
+            (answer,) = await our.send(part())
+            unknown = Submit(0, PHONE, b"")
+            for _ in range(2_000):
+                owed = simulator.speech.receipt(unknown, answer.carrier_id, PlannedReceipt(0, "DELIVRD", "0"))
+                simulator.accounts[SYSTEM_ID].deliver(owed)
+            await until(lambda: our.link.waiting_receipts > 50)
+            assert our.link.waiting_receipts < 2_000
+            may_store.set()
+            await until(lambda: len(our.receipts) == 2_001)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("udh", [False, True])
+def test_a_reply_from_a_phone_is_handed_on(protocol, udh):
+    payload = (bytes((5, 0, 3, 7, 2, 1)) if udh else b"") + "退订".encode("utf-16-be")
+
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            await our.link.ready()
+            simulator.reply(SYSTEM_ID, phone=PHONE, to="10690001", payload=payload, udh=udh)
+            await until(lambda: our.replies)
+            (reply,) = our.replies
+            assert (reply.phone, reply.destination, reply.payload) == (PHONE, "10690001", payload)
+            assert (reply.data_coding, reply.udh) == (8, udh)
+
+    asyncio.run(play())
+
+
+def test_a_long_message_goes_as_parts_with_their_headers(protocol):
+    heads = [bytes((5, 0, 3, 42, 2, number)) for number in (1, 2)]
+    payloads = [head + "长".encode("utf-16-be") * 67 for head in heads]
+    heard: list[tuple[bytes, bool]] = []
+
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            noted = simulator.note_submit
+
+            def listen(account, fate, carrier_id, submit) -> None:
+                heard.append((submit.payload, submit.udh))
+                noted(account, fate, carrier_id, submit)
+
+            simulator.note_submit = listen
+            await our.send(*(part(payload=each, udh=True) for each in payloads), part(payload=b"\0a"))
+
+    asyncio.run(play())
+    assert heard == [(payloads[0], True), (payloads[1], True), (b"\0a", False)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_wrong_credentials_are_told_and_not_tried_again_soon(protocol, known):
+    async def play() -> None:
+        name = SYSTEM_ID if known else "nobody"
+        async with stage(protocol, system_id=name, password="wrong") as (simulator, our):
+            await until(lambda: LinkPhase.REFUSED in our.phases)
+            codes = PROTOCOLS[protocol]
+            assert (
+                our.states[-1].reason == f"bind refused: {codes.wrong_password if known else codes.unknown}"
+            )
+            assert our.phases == [LinkPhase.CONNECTING, LinkPhase.REFUSED]
+            assert (our.link.capacity(), simulator.counters.binds) == (0, 0)
+
+    asyncio.run(play())
+
+
+def test_when_the_carrier_takes_leave_the_link_comes_back(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            await our.link.ready()
+            simulator.unbind(SYSTEM_ID)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "unbound by the carrier"
+            assert [type(answer) for answer in await our.send(part())] == [Taken]
+
+    asyncio.run(play())
+
+
+def test_when_the_connection_is_cut_the_unanswered_is_in_doubt_and_is_not_sent_again(protocol):
+    async def play() -> None:
+        async with stage(protocol, Script(drop_every=2)) as (simulator, our):
+            first, second = await our.send(part(1)) + await our.send(part(2))
+            assert (type(first), type(second)) == (Taken, InDoubt)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            await until(lambda: len(our.receipts) == 2)
+            assert simulator.counters.submitted == 2
+
+    asyncio.run(play())
+
+
+def test_garbage_on_the_wire_ends_the_connection_and_the_link_comes_back(protocol):
+    async def play() -> None:
+        async with stage(protocol) as (simulator, our):
+            await our.link.ready()
+            simulator.garble(SYSTEM_ID)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "garbage on the wire"
+
+    asyncio.run(play())
+
+
+def test_a_half_open_connection_is_noticed_and_replaced(protocol):
+    async def play() -> None:
+        async with stage(protocol, keep_alive_seconds=0.05) as (simulator, our):
+            await our.link.ready()
+            simulator.freeze(SYSTEM_ID)
+            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
+            assert our.states[2].reason == "keep-alive unanswered"
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_does_not_read_holds_the_link_back_and_loses_nothing(protocol):
+    async def play() -> None:
+        async with stage(protocol, window=100_000) as (simulator, our):
+            await our.link.ready()
+            shrink_buffers(simulator, our)
+            simulator.hold_reading(SYSTEM_ID, hold=True)
+            futures = []
+            while our.link.capacity() > 0 and len(futures) < 20_000:
+                futures += [our.link.submit(part(number)) for number in range(100)]
+                await asyncio.sleep(0)
+            assert len(futures) < 20_000
+            assert simulator.counters.submitted == 0
+            simulator.hold_reading(SYSTEM_ID, hold=False)
+            assert {type(answer) for answer in await asyncio.gather(*futures)} == {Taken}
+
+    asyncio.run(play())
+
+
+def shrink_buffers(simulator: Simulator, our: Desk) -> None:
+    """Without this the system itself takes some megabytes for a carrier that reads nothing."""
+    ends = [peer._transport for peer in simulator.peers] + [our.link._connection._transport]
+    for transport in ends:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 4_096)
+
+
+def test_closing_finishes_the_window_and_takes_leave(protocol):
+    async def play() -> None:
+        async with await serve(carrier(Script(submit_delay_ms=50), protocol=protocol)) as simulator:
+            async with desk(simulator.port, protocol=protocol) as our:
+                await our.link.ready()
+                futures = [our.link.submit(part(number)) for number in range(10)]
+            assert {type(future.result()) for future in futures} == {Taken}
+            assert our.phases[-1] is LinkPhase.CLOSED
+            await until(lambda: not simulator.peers)
+
+    asyncio.run(play())
+
+
+def test_what_waits_behind_a_full_window_is_not_sent_when_the_connection_is_cut(protocol):
+    async def play() -> None:
+        async with stage(
+            protocol, Script(silence_rate=1.0), window=1, reconnect_min_seconds=5, reconnect_max_seconds=5
+        ) as (simulator, our):
+            await our.link.ready()
+            written, queued = our.link.submit(part(1)), our.link.submit(part(2))
+            await until(lambda: simulator.counters.submitted == 1)
+            simulator.drop(SYSTEM_ID)
+            assert (type(await written), type(await queued)) == (InDoubt, NotSent)
+            assert simulator.counters.submitted == 1
+
+    asyncio.run(play())
+
+
+def test_each_carrier_follows_its_script_whatever_the_protocol(protocol):
+    script = Script(
+        seed=7, refusal_rate=0.2, throttle_rate=0.1, early_rate=0.2, double_rate=0.2, lost_rate=0.2
+    )
+
+    async def kinds(script: Script) -> list[type]:
+        async with stage(protocol, script) as (_, our):
+            return [type(answer) for answer in await our.send(*(part(number) for number in range(60)))]
+
+    again = asyncio.run(kinds(script))
+    assert asyncio.run(kinds(script)) == again
+    assert asyncio.run(kinds(replace(script, seed=8))) != again
