@@ -26,6 +26,9 @@ from infrastructure.carriers.session import (
     Limits,
     Session,
 )
+from infrastructure.carriers.sgip_dialect import SgipDialect
+from infrastructure.carriers.sgip_listener import SgipListeners
+from infrastructure.carriers.smgp_dialect import SmgpDialect
 from infrastructure.carriers.smpp_dialect import SmppDialect
 from infrastructure.carriers.token_bucket import TokenBucket
 from infrastructure.carriers.traffic import (
@@ -46,6 +49,8 @@ _DIALECTS: dict[str, Callable[[LinkSettings, Callable[[], datetime]], Dialect]] 
     "smpp34": lambda settings, _now: SmppDialect(settings),
     "cmpp20": CmppDialect,
     "cmpp30": CmppDialect,
+    "sgip12": SgipDialect,
+    "smgp30": SmgpDialect,
 }
 
 _log = logging.getLogger(__name__)
@@ -73,6 +78,7 @@ class CarrierLink:
     have them, and when they raise the carrier sends them again. `on_late_answer` gets the key and the
     answer of a part that was in doubt for want of this answer. `clock` gives seconds that only go forward,
     `now` the time of day, which some protocols write, `random` a number from 0 to 1 for the jitter.
+    Links whose carriers come to them share a port by sharing `listeners`.
     Everything runs in one event loop and one thread.
     """
 
@@ -87,6 +93,7 @@ class CarrierLink:
         store_replies: StoreReplies | None = None,
         on_late_answer: Callable[[Key, Answer], None] | None = None,
         now: Callable[[], datetime] = china_now,
+        listeners: SgipListeners | None = None,
     ) -> None:
         self._settings = settings
         self._dialect = _DIALECTS[settings.protocol](settings, now)
@@ -114,13 +121,15 @@ class CarrierLink:
         self._refusal: BindRefused | None = None
         self._bound_at: float | None = None
         self._renewing = False
+        self._listeners = listeners or SgipListeners()
+        self._listens = False
 
     # What the caller uses.
 
     async def run(self) -> None:
         """Connect, and connect again whenever the connection is lost, until `close` is called."""
         self._running = True
-        intake = asyncio.create_task(self._intake.run())
+        chores = [asyncio.create_task(each) for each in (self._intake.run(), self._listen())]
         try:
             while not self._closing.is_set():
                 await self._connect_and_serve()
@@ -129,7 +138,10 @@ class CarrierLink:
             self._closing.set()
             if self._connection is not None:
                 self._connection.give_up("link stopped")
-            intake.cancel()
+            for chore in chores:
+                chore.cancel()
+            if self._listens:
+                self._listeners.leave(self._settings)
             self._wake_all()
             self._say(LinkPhase.CLOSED)
             self._ended.set()
@@ -188,6 +200,16 @@ class CarrierLink:
             await self._ended.wait()
 
     # Connecting.
+
+    async def _listen(self) -> None:
+        """Let the carrier come to us with its receipts, where its protocol wants that."""
+        while self._settings.listener_port and not self._listens:
+            try:
+                await self._listeners.join(self._settings, self._intake)
+                self._listens = True
+            except (OSError, ValueError) as error:
+                _log.error("link %s cannot listen for its carrier: %s", self._settings.name, error)
+                await asyncio.sleep(self._settings.reconnect_max_seconds)
 
     async def _connect_and_serve(self) -> None:
         if not self._renewing:

@@ -30,6 +30,7 @@ __all__ = [
     "LONGEST_PDU",
     "decode",
     "encode",
+    "refusal",
 ]
 
 HEADER_OCTETS = 20
@@ -80,6 +81,15 @@ def decode(frame: bytes) -> Pdu:
         return reader(frame, sequence)
     except (ValueError, IndexError, struct.error) as error:
         raise ProtocolError("broken PDU", status=BAD_LENGTH, sequence=sequence) from error
+
+
+def refusal(frame: bytes, result: int) -> bytes:
+    """Return the answer to any command, known or not, that says why it is not obeyed; nothing to an answer."""
+    _, command = _HEADER.unpack_from(frame)
+    if command & _RESPONSE:
+        return b""
+    sequence = int.from_bytes(frame[_HEADER.size : HEADER_OCTETS], "big")
+    return _frame(command | _RESPONSE, sequence, _RESULT.pack(result, bytes(_RESERVE_OCTETS)))
 
 
 # Writing.

@@ -68,7 +68,9 @@ class LinkSettings:
 
     `source_ton`/`source_npi` describe the source address: 0/0 unknown or 3/1 for a number, 5/0 for letters.
     `service_id` and the fees are for the carriers' own protocols, as their contract says them; an empty fee
-    is the protocol's word for "free", `fee_user_type` who pays (CMPP: 2 = the sender).
+    is the protocol's word for "free", `fee_user_type` who pays (CMPP: 2 = the sender). `corp_id` is our
+    enterprise code (SGIP CorpId, SMGP MsgSrc), `node_id` our node's number (SGIP). Where the carrier comes
+    to us with receipts (SGIP) it logs in at `listener_port`; several links may share one.
     """
 
     name: str
@@ -85,6 +87,12 @@ class LinkSettings:
     fee_user_type: int = 2
     fee_type: str = ""
     fee_code: str = ""
+    corp_id: str = ""
+    node_id: int = 0
+    listener_host: str = ""
+    listener_port: int = 0
+    listener_login: str = ""
+    listener_password: str = field(default="", repr=False)
     window: int = 100
     rate_per_second: int = 0
     response_timeout_seconds: float = 60.0
