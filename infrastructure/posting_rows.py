@@ -24,8 +24,9 @@ _DEBITS = (
     "originator_id = %s AND topic = %s AND originator_version > %s AND topic = %s"
     " AND originator_version <= %s ORDER BY originator_version LIMIT %s"
 )
-# Both take the same parameters. The condition of the index stands here word for word, or it is not used; compared and ordered by topic and version as one,
-# or the primary key looks as good to the planner, who then reads forty debits for every refund.
+# Both take the same parameters. The condition of the index stands here word for word, or it is not used; and
+# postings are compared and ordered by topic and version as one, or the primary key looks as good to the planner,
+# who then reads forty debits for every refund.
 _OF_A_RARE_KIND = (
     f"originator_id = %s AND topic IN ({_RARE}) AND (topic, originator_version) > (%s, %s)"
     " AND (topic, originator_version) <= (%s, %s) ORDER BY topic, originator_version LIMIT %s"
