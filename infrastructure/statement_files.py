@@ -19,6 +19,7 @@ from infrastructure.statement_texts import (
     MONTH_COLUMNS,
     Cell,
     Document,
+    Year,
     heading,
     ledgers,
     months,
@@ -30,7 +31,7 @@ from infrastructure.statement_texts import (
 
 _HEAD = PatternFill("solid", fgColor="1F3A5F")
 _SUM = PatternFill("solid", fgColor="E8EEF5")
-_FORMATS = {int: "#,##0", date: "yyyy-mm-dd"}
+_FORMATS = {int: "#,##0", Year: "0", date: "yyyy-mm-dd"}
 _WIDEST = 60
 
 

@@ -13,6 +13,7 @@ from infrastructure.statement_texts import (
     MONTH_COLUMNS,
     Cell,
     Document,
+    Year,
     ledgers,
     months,
     rows,
@@ -150,7 +151,9 @@ def _table(
     pdf.set_draw_color(*_PALE)
     pdf.set_line_width(0.2)
     widths = tuple(width for _, width in shown)
-    numbers = {place for line in lines for place, value in enumerate(line) if not isinstance(value, str)}
+    numbers = {
+        place for line in lines for place, value in enumerate(line) if not isinstance(value, str | Year)
+    }
     with pdf.table(
         col_widths=widths,
         width=sum(widths),
@@ -186,8 +189,8 @@ def _foot(pdf: "FPDF", document: Document) -> None:
 def _said(value: Cell) -> str:
     """A value as people read it."""
     match value:
-        case str():
-            return value
+        case str() | Year():
+            return str(value)
         case Decimal() | int():
             return f"{value:,}"
         case date():

@@ -11,6 +11,11 @@ from domain.periods import parse
 from domain.values import MICROS_PER_YUAN, SHANGHAI
 from domain.yuan_words import in_capitals
 
+
+class Year(int):
+    """A calendar year: a number that is written without separators."""
+
+
 Cell = str | int | Decimal | date
 Pair = tuple[str, str, Cell]
 """Chinese, English, value."""
@@ -154,7 +159,7 @@ def rows(content: Content) -> Iterator[tuple[Cell, ...]]:
             " ".join(KINDS[line.kind]),
             line.stated_in,
             line.period,
-            str(line.year),
+            Year(line.year),
             price(line),
             line.postings,
             line.segments,
@@ -183,7 +188,7 @@ def ledgers(content: Content) -> Iterator[tuple[Cell, ...]]:
     for section in content.sections:
         before, after = section.opening, section.closing
         yield (
-            str(section.year),
+            Year(section.year),
             section.after,
             section.upto,
             before.net,

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from application.issue_statements import accept, dispute, issue_all, resolve
+from application.ports import Entry, Outcome
 from application.postings import PostingRow
 from domain.aggregates.statement import StatementState, content_hash, faults_of
 from domain.errors import Refusal
@@ -229,6 +230,22 @@ def test_all_accounts_are_issued_and_a_second_run_does_nothing(billed: Billed):
         (ACCOUNT, True, ""),
         (ACCOUNT, False, ""),
     ]
+
+
+def test_a_run_whose_last_answer_was_lost_is_run_again(billed: Billed, monkeypatch: pytest.MonkeyPatch):
+    billed.go_to(date(2026, 2, 2))
+    commit = billed.store.commit
+
+    async def lost(entries: Sequence[Entry]) -> Sequence[Outcome]:
+        await commit(entries)
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(billed.store, "commit", lost)
+        with pytest.raises(ConnectionError):
+            billed.issue("2026-01")
+    statement, now = billed.try_issue("2026-01")
+    assert (statement.content.amount_fen, now) == (8, False)
 
 
 def test_a_statement_whose_lines_do_not_add_up_is_not_issued(billed: Billed):
