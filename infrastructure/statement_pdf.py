@@ -47,11 +47,11 @@ _OF_A_YEAR = (
     (2, 15),
     (3, 15),
     (4, 12),
-    (5, 14),
+    (5, 17),
     (6, 15),
-    (7, 16),
-    (8, 16),
-    (9, 15),
+    (7, 15),
+    (8, 15),
+    (9, 14),
     (10, 14),
     (11, 16),
 )
@@ -118,7 +118,7 @@ def _head(pdf: "FPDF", document: Document) -> None:
 def _facts(pdf: "FPDF", document: Document) -> None:
     """The head's pairs, one a row; the amount stands out."""
     for chinese, english, value in summary(document):
-        important = english.startswith("Amount due")
+        important = english.startswith("Amount")
         pdf.set_font(_FONT, size=9)
         pdf.set_text_color(*_INK)
         pdf.cell(38, 6.2, chinese)

@@ -124,7 +124,10 @@ def summary(document: Document) -> Iterator[Pair]:
     yield "账户", "Account", content.account
     yield "账单号", "Statement", content.number
     yield "账期", "Period", f"{period.first_day} – {period.last_day}"
-    yield "应付金额（元）", "Amount due (yuan)", yuan_of_fen(content.amount_fen)
+    if period.yearly:
+        yield "全年合计（元）", "Amount of the year (yuan)", yuan_of_fen(content.amount_fen)
+    else:
+        yield "应付金额（元）", "Amount due (yuan)", yuan_of_fen(content.amount_fen)
     yield "人民币大写", "In words", in_capitals(content.amount_fen)
     yield "套餐剩余条数", "Segments remaining", content.remaining
     if content.expired:
