@@ -19,6 +19,7 @@ from api import (
     history,
     messages,
     monitoring,
+    reconciliations,
     statements,
     statistics,
 )
@@ -43,6 +44,7 @@ PARTS = (
     contracts,
     adjustments,
     statements,
+    reconciliations,
     statistics,
     monitoring,
     docs_page,

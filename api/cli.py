@@ -19,6 +19,7 @@ from api import (
     cli_messages,
     cli_processes,
     cli_projections,
+    cli_reconcile,
     cli_seal,
     cli_send,
     cli_statements,
@@ -83,6 +84,7 @@ app.add_typer(cli_ledger.ledger, name="ledger", rich_help_panel=_PROOF)
 app.add_typer(cli_ledger.quota, name="quota", rich_help_panel=_PROOF)
 app.add_typer(cli_adjustments.app, name="adjustment", rich_help_panel=_PROOF)
 app.add_typer(cli_statements.app, name="statement", rich_help_panel=_PROOF)
+app.add_typer(cli_reconcile.app, name="reconcile", rich_help_panel=_PROOF)
 app.command(
     "verify", rich_help_panel=_PROOF, epilog="Example: smsledger verify --json; exit code 1 on findings"
 )(cli_verify.command)

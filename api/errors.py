@@ -132,6 +132,16 @@ CATALOGUE: Mapping[str, Kind] = {
         403, "The spending cap is reached", "Have it raised by an amendment, or wait for the new year."
     ),
     "scope_not_possible": Kind(422, "Such a key may not have the scope", "See the scopes it may have."),
+    # Reconciliation.
+    "platform_key_needed": Kind(
+        403, "A key of the platform is needed", "Messages of all accounts are shown: use a key of no account."
+    ),
+    "mapping_invalid": Kind(422, "The mapping cannot be", "Compare it with the schema."),
+    "file_empty": Kind(422, "The file is empty", "Send the carrier's file as the body."),
+    "statement_missing": Kind(409, "The file was not read to its end", "Send it again."),
+    "reconciliation_not_completed": Kind(409, "The run has no result", "Wait for it, or run it again."),
+    "difference_resolved": Kind(409, "The difference is settled", "An adjustment was asked for already."),
+    "days_invalid": Kind(422, "These days cannot be compared", "Give 1 to 31 days, the first one first."),
     # What is looked for.
     "not_found": Kind(404, "There is no such thing", "Check the id; it may belong to another account."),
     "reason_required": Kind(422, "A look-up needs a reason", "Say why; it is recorded."),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -189,6 +189,18 @@ class ReconciliationTables:
             " AND (rank, number) > (%s, %s) AND (%s::int2 IS NULL OR rank = %s) ORDER BY rank, number LIMIT %s",
             (run, *after, rank, rank, limit),
         )
+
+    def edges(self, run: UUID, first_day: date) -> tuple[int, int]:
+        """Segments of MONTH_EDGE at the beginning and at the end of a month."""
+        rows = self._all(
+            "SELECT coalesce(sum(s) FILTER (WHERE day <= %s), 0)::int8,"
+            " coalesce(sum(s) FILTER (WHERE day > %s), 0)::int8 FROM ("
+            "SELECT (difference->>'day')::date AS day, (difference->>'carrier_segments')::int8"
+            " - (difference->>'platform_segments')::int8 AS s FROM {reconciliation_differences}"
+            " WHERE run = %s AND rank = %s) AS d",
+            (half := first_day + timedelta(days=14), half, run, RANKS[Reason.MONTH_EDGE]),
+        )
+        return rows[0][0], rows[0][1]
 
     def difference(self, run: UUID, id_: UUID) -> dict[str, Any] | None:
         """One difference of a run."""

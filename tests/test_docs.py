@@ -271,7 +271,7 @@ def test_every_address_a_document_names_is_served():
     named = {
         (name, path)
         for name in documents()
-        for path in re.findall(r"(/(?:v1/[a-z/]+[a-z]|healthz|readyz|metrics)\b)", read(name))
+        for path in re.findall(r"(/(?:v1/[a-z/-]+[a-z]|healthz|readyz|metrics)\b)", read(name))
     }
     assert {(name, path) for name, path in named if path not in served} == set()
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api import contract_schemas, report_schemas, schemas, statement_schemas
+from api import contract_schemas, reconciliation_schemas, report_schemas, schemas, statement_schemas
 from api.errors import CATALOGUE, kind_of
 from domain.errors import BadInput, Refusal
 from tests.support.door import Door
@@ -38,9 +38,12 @@ REACHED = (
     "application/issue_statements.py",
     "application/read_statements.py",
     "domain/aggregates/statement.py",
+    "application/reconcile_statements.py",
+    "domain/aggregates/reconciliation.py",
+    "infrastructure/reconciliations.py",
     *(f"api/{path.name}" for path in sorted((ROOT / "api").glob("*.py")) if not path.name.startswith("cli")),
 )
-HOMES = (schemas, report_schemas, contract_schemas, statement_schemas)
+HOMES = (schemas, report_schemas, contract_schemas, statement_schemas, reconciliation_schemas)
 """Where the structures of the doors are."""
 ELSEWHERE = {"account_name", "contract_already_live", "signature_name", "template_code", "template_text"}
 """Codes of commands that no door of the API leads to."""
@@ -117,6 +120,15 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "POST /v1/billing/statements/{period}/dispute",
         "POST /v1/billing/statements/{period}/resolve",
         "GET /v1/billing/forecast",
+        "PUT /v1/billing/statement-mappings/{carrier}",
+        "GET /v1/billing/statement-mappings/{carrier}",
+        "POST /v1/billing/reconciliations",
+        "GET /v1/billing/reconciliations",
+        "GET /v1/billing/reconciliations/self",
+        "GET /v1/billing/reconciliations/{id}",
+        "GET /v1/billing/reconciliations/{id}/differences",
+        "POST /v1/billing/reconciliations/{id}/rerun",
+        "POST /v1/billing/reconciliations/{id}/differences/{difference}/resolve",
         "GET /v1/statistics",
         "GET /v1/monitoring",
         "GET /healthz",
