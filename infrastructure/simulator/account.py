@@ -6,7 +6,7 @@ from typing import Protocol
 
 from infrastructure.simulator.script import Script
 
-__all__ = ["Account", "Counters", "Owed", "Receiver"]
+__all__ = ["Account", "Callback", "Counters", "Owed", "Receiver"]
 
 
 @dataclass(slots=True)
@@ -30,12 +30,26 @@ class Counters:
 class Owed:
     """A delivery that the client has to acknowledge; `carrier_id` is empty for a reply.
 
-    `body` is written in the protocol of the carrier, without the header: its number comes with the sending.
+    `body` is written in the protocol of the carrier, but for its number, which comes with the sending.
     """
 
     carrier_id: str
     status: str
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Callback:
+    """Where the carrier comes to a client with its receipts, and as whom (SGIP).
+
+    A connection that ended is made again after `again_seconds`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int
+    login: str
+    password: str = field(repr=False)
+    again_seconds: float = 0.1
 
 
 class Receiver(Protocol):
@@ -46,12 +60,18 @@ class Receiver(Protocol):
 
 
 class Account:
-    """Deliveries go to the bound receivers in turn; without one they wait, in order."""
+    """Deliveries go to the bound receivers in turn; without one they wait, in order.
 
-    def __init__(self, system_id: str, password: str, script: Script) -> None:
+    With a `callback` only the carrier's own connections to the client receive.
+    """
+
+    def __init__(
+        self, system_id: str, password: str, script: Script, callback: Callback | None = None
+    ) -> None:
         self.system_id = system_id
         self.password = password
         self.script = script
+        self.callback = callback
         self.submits = 0
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()

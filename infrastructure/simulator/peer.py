@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from infrastructure.simulator.account import Account, Owed
 from infrastructure.simulator.script import Fate, decide
-from infrastructure.simulator.speech import Acked, Farewell, Login, Said, Submit
+from infrastructure.simulator.speech import Acked, Farewell, Heard, Login, Said, Submit, Welcome
 from infrastructure.simulator.stream import WireError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Peer(asyncio.Protocol):
         self._buffer += data
         try:
             for frame in self._speech.split(self._buffer):
-                self._hear(frame)
+                self._do(self._speech.hear(frame))
         except WireError:
             self.hang_up()
 
@@ -116,8 +116,8 @@ class Peer(asyncio.Protocol):
 
     # What the client says.
 
-    def _hear(self, frame: bytes) -> None:
-        match self._speech.hear(frame):
+    def _do(self, heard: Heard) -> None:
+        match heard:
             case Submit() as submit:
                 self._submit(submit)
             case Acked() as acked:
@@ -128,6 +128,8 @@ class Peer(asyncio.Protocol):
                 self._log_in(login)
             case Farewell(answer):
                 self._send(answer)
+                self.hang_up()
+            case Welcome():
                 self.hang_up()
 
     def _log_in(self, login: Login) -> None:
@@ -141,15 +143,16 @@ class Peer(asyncio.Protocol):
             status = status or entry.wrong_secret
         self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:
-            self._enter(account, login)
+            self._simulator.counters.binds += 1
+            receives = login.receives and account.callback is None
+            self._enter(account, receives=receives, submits=login.submits)
         elif self.account is None:
             self.hang_up()
 
-    def _enter(self, account: Account, login: Login) -> None:
+    def _enter(self, account: Account, *, receives: bool, submits: bool) -> None:
         self.account = account
-        self._receives = login.receives
-        self._submits = login.submits
-        self._simulator.counters.binds += 1
+        self._receives = receives
+        self._submits = submits
         if self._receives:
             account.receivers.append(self)
             account.pump()

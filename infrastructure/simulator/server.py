@@ -13,13 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from infrastructure.simulator.account import Account, Counters, Owed
+from infrastructure.simulator.account import Account, Callback, Counters, Owed
+from infrastructure.simulator.caller import keep_calling
 from infrastructure.simulator.cmpp_speech import CmppSpeech
 from infrastructure.simulator.journal import Journal
 from infrastructure.simulator.peer import Peer
 from infrastructure.simulator.script import Fate, Script
+from infrastructure.simulator.sgip_speech import SgipSpeech
+from infrastructure.simulator.smgp_speech import SmgpSpeech
 from infrastructure.simulator.smpp_speech import SmppSpeech
-from infrastructure.simulator.speech import Speech, Submit
+from infrastructure.simulator.speech import CallingSpeech, Speech, Submit
 
 __all__ = ["Simulator", "SimulatorSettings", "run_simulator", "serve"]
 
@@ -27,6 +30,8 @@ _SPEECHES: dict[str, Callable[[], Speech]] = {
     "smpp34": SmppSpeech,
     "cmpp20": partial(CmppSpeech, 0x20),
     "cmpp30": partial(CmppSpeech, 0x30),
+    "sgip12": SgipSpeech,
+    "smgp30": SmgpSpeech,
 }
 
 _FLUSH_SECONDS = 0.05
@@ -37,7 +42,8 @@ _SOONEST_TIMER_SECONDS = 0.001
 class SimulatorSettings:
     """`accounts` are passwords by system_id, `scripts` the accounts that do not follow `script`.
 
-    `protocol` is the word that link settings have for it.
+    `protocol` is the word that link settings have for it; `callbacks`, by system_id, are for protocols in
+    which the carrier comes to its clients: without one their receipts go over the connection of the client.
 
     Port 0 takes a free one. A receipt that is not acknowledged within `resend_seconds`, or is refused, is
     sent again; at most `receipt_window` are under way on a connection.
@@ -49,6 +55,7 @@ class SimulatorSettings:
     accounts: Mapping[str, str] = field(repr=False)
     script: Script = field(default_factory=Script)
     scripts: Mapping[str, Script] = field(default_factory=dict)
+    callbacks: Mapping[str, Callback] = field(default_factory=dict)
     journal: Path | None = None
     resend_seconds: float = 10.0
     receipt_window: int = 1_000
@@ -63,7 +70,9 @@ class Simulator:
         self.counters = Counters()
         self.peers: set[Peer] = set()
         self.accounts = {
-            name: Account(name, password, settings.scripts.get(name, settings.script))
+            name: Account(
+                name, password, settings.scripts.get(name, settings.script), settings.callbacks.get(name)
+            )
             for name, password in settings.accounts.items()
         }
         self.port = settings.port
@@ -76,7 +85,7 @@ class Simulator:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._server: asyncio.Server | None = None
-        self._chores: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Simulator":
         return self
@@ -93,12 +102,17 @@ class Simulator:
             lambda: Peer(self), self.settings.host, self.settings.port, reuse_address=True
         )
         self.port = self._server.sockets[0].getsockname()[1]
-        self._chores = asyncio.create_task(self._do_chores())
+        self._chores = [asyncio.create_task(self._do_chores())]
+        if isinstance(self.speech, CallingSpeech):
+            called = [each for each in self.accounts.values() if each.callback is not None]
+            self._chores += [
+                asyncio.create_task(keep_calling(self, self.speech, account)) for account in called
+            ]
 
     async def close(self) -> None:
         """Stop listening, drop everybody and write the journal out."""
-        if self._chores is not None:
-            self._chores.cancel()
+        for chore in self._chores:
+            chore.cancel()
         if self._timer is not None:
             self._timer.cancel()
         if self._server is not None:
@@ -261,6 +275,7 @@ async def run_simulator(
     on_ready: Callable[[int], None],
     on_counters: Callable[[Counters], None] | None = None,
     protocol: str = "smpp34",
+    callbacks: Mapping[str, Callback] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or cancellation.
 
@@ -273,7 +288,13 @@ async def run_simulator(
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     settings = SimulatorSettings(
-        protocol=protocol, host=host, port=port, accounts=accounts, script=script, journal=journal
+        protocol=protocol,
+        host=host,
+        port=port,
+        accounts=accounts,
+        script=script,
+        journal=journal,
+        callbacks=callbacks or {},
     )
     async with await serve(settings) as simulator:
         on_ready(simulator.port)

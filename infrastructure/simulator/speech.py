@@ -6,12 +6,24 @@ receipts that are owed) is the same for all of them and lives in peer.py and ser
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from infrastructure.simulator.account import Owed
 from infrastructure.simulator.script import Codes, PlannedReceipt, Script
 
-__all__ = ["Acked", "Codes", "Entry", "Farewell", "Heard", "Login", "Said", "Speech", "Submit"]
+__all__ = [
+    "Acked",
+    "CallingSpeech",
+    "Codes",
+    "Entry",
+    "Farewell",
+    "Heard",
+    "Login",
+    "Said",
+    "Speech",
+    "Submit",
+    "Welcome",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,14 @@ class Said:
     answer: bytes = b""
 
 
-Heard = Login | Submit | Acked | Farewell | Said
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The client's answer to a carrier that came to it; `status` 0 lets it in."""
+
+    status: int
+
+
+Heard = Login | Submit | Acked | Farewell | Said | Welcome
 
 
 class Entry(NamedTuple):
@@ -103,3 +122,10 @@ class Speech(Protocol):
     def reply(self, *, phone: str, to: str, payload: bytes, data_coding: int, udh: bool) -> Owed: ...
     def deliver(self, sequence: int, owed: Owed) -> bytes: ...
     def leave(self, sequence: int) -> bytes: ...
+
+
+@runtime_checkable
+class CallingSpeech(Speech, Protocol):
+    """A protocol in which the carrier comes to its clients."""
+
+    def call(self, sequence: int, *, login: str, password: str) -> bytes: ...
