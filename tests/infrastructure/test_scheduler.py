@@ -14,6 +14,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 
 from application.carriage import InDoubt
 from application.manage_links import disable_link
+from application.seal_ledgers import SETTLED_AFTER
 from application.send_messages import Draft, SendMessages, Sent
 from application.settling import Settling
 from application.submit_messages import MessageSubmitter
@@ -31,10 +32,12 @@ from infrastructure.jobs import make_broker
 from infrastructure.log_reader import LogReader
 from infrastructure.projector import ReadModels, read_models
 from infrastructure.scheduler import Scheduler, prepare_day
+from infrastructure.sealing import newest_seals
 from projections import tracking
 from projections.catalogue import PROJECTIONS
 from tests.application.office import Script, ScriptedCarriage
 from tests.projections.conftest import Bench
+from tests.support.past import FIRST_DAY, past, write
 from tests.support.sample import ACCOUNT, LINK, SIGNATURE, make_sample, settings_for
 
 BY = Context(actor="test")
@@ -346,6 +349,19 @@ def test_the_turn_of_the_year_is_done_once_and_opens_every_account(desk):
         (events,) = history.values()
         assert [type(recorded.event) for recorded in events] == [Opened]
         assert not any(isinstance(recorded.event, Closed) for recorded in events)
+
+    run(story)
+
+
+def test_days_that_are_over_are_sealed_once_a_day_and_those_that_were_missed(desk):
+    write(desk.platform.settings.database_url, past().log())
+
+    async def story() -> None:
+        for _ in range(2):
+            await desk.scheduler.seal()
+        over = local_day(await desk.platform.store.now() - SETTLED_AFTER) - timedelta(days=1)
+        days = [sealed.day for sealed in await newest_seals(desk.platform, limit=10_000)]
+        assert days == [FIRST_DAY + timedelta(days=n) for n in range((over - FIRST_DAY).days + 1)]
 
     run(story)
 
