@@ -66,18 +66,16 @@ def _separator(file: io.TextIOWrapper) -> str:
 def _from_xlsx(path: Path) -> Iterator[tuple[int, Cells]]:
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except (BadZipFile, KeyError, ValueError, OSError) as error:
-        raise unreadable(f"The file is no XLSX: {type(error).__name__}.") from None
-    try:
+    with path.open("rb") as file:
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except (BadZipFile, KeyError, ValueError, OSError) as error:
+            raise unreadable(f"The file is no XLSX: {type(error).__name__}.") from None
         sheet = book.worksheets[0]
         # What a program wrote into the file about its size is often wrong, and then rows are left out.
         sheet.reset_dimensions()
         for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
             yield number, [_text(value) for value in values]
-    finally:
-        book.close()
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  (whatever a cell holds)
