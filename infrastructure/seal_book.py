@@ -227,5 +227,3 @@ class SealBook:
 
     def _rows(self, name: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._recorder.rows(self._queries[name], parameters)
-
-
