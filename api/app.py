@@ -22,6 +22,7 @@ from api import (
     reconciliations,
     statements,
     statistics,
+    what_if,
 )
 from api.describing import describe
 from api.errors import FORESEEN, handle, refusal_of, respond
@@ -45,6 +46,7 @@ PARTS = (
     adjustments,
     statements,
     reconciliations,
+    what_if,
     statistics,
     monitoring,
     docs_page,

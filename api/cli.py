@@ -25,6 +25,7 @@ from api import (
     cli_statements,
     cli_texts,
     cli_verify,
+    cli_what_if,
 )
 from api.cli_faults import explain
 from domain.errors import Refusal
@@ -89,6 +90,11 @@ app.command(
     "verify", rich_help_panel=_PROOF, epilog="Example: smsledger verify --json; exit code 1 on findings"
 )(cli_verify.command)
 app.add_typer(cli_seal.app, name="seal", rich_help_panel=_PROOF)
+app.command(
+    "what-if",
+    rich_help_panel=_PROOF,
+    epilog="Example: smsledger what-if --terms new.toml --account acme --year 2026",
+)(cli_what_if.command)
 app.add_typer(cli_projections.app, name="projections", rich_help_panel=_PROOF)
 
 

@@ -6,7 +6,7 @@ when the texts are destroyed, and what cannot, is in docs/what-if.md.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import get_args
@@ -101,14 +101,18 @@ class Figures:
         self.amount_micros += after.amount_micros - before.amount_micros
         self.adjusted_micros += after.adjusted_micros - before.adjusted_micros
 
-    def plus(self, other: "Figures") -> "Figures":
+    def plus(self, other: "Figures", *, times: int = 1) -> "Figures":
         """Both together."""
         return Figures(
-            self.segments + other.segments,
-            self.overage + other.overage,
-            self.amount_micros + other.amount_micros,
-            self.adjusted_micros + other.adjusted_micros,
+            self.segments + times * other.segments,
+            self.overage + times * other.overage,
+            self.amount_micros + times * other.amount_micros,
+            self.adjusted_micros + times * other.adjusted_micros,
         )
+
+    def less(self, other: "Figures") -> "Figures":
+        """What this is more than another one."""
+        return self.plus(other, times=-1)
 
 
 @dataclass(slots=True)
@@ -332,22 +336,13 @@ def replay(made: Replay, facts: Iterable[Recorded], *, now: datetime) -> Replay:
 
 
 def span_of(year: int | None, first: date | None, last: date | None) -> Span:
-    """The ledger of a year with all its postings, or the days of a period. Refuses period_missing, period_invalid."""
+    """The ledger of a year with all its postings, or the days of a period. Refuses period_missing, span_invalid."""
     if year is not None:
         if first is not None or last is not None:
-            raise BadInput("period_invalid", "Give a year, or the first and last day.", field="year")
+            raise BadInput("span_invalid", "Give a year, or the first and last day.", field="year")
         return Span(years=(year,))
     if first is None or last is None:
         raise BadInput("period_missing", "Give a year, or the first and last day.", field="from")
     if not first <= last <= first + timedelta(days=3 * 366):
-        raise BadInput("period_invalid", "The period ends before it begins, or after 3 years.", field="to")
+        raise BadInput("span_invalid", "The period ends before it begins, or after 3 years.", field="to")
     return Span(years=tuple(range(first.year, last.year + 1)), first=first, last=last)
-
-
-def require_known(names: Collection[str], known: Collection[str]) -> None:
-    """Refuse terms_unknown."""
-    strange = sorted(set(names) - set(known))
-    if strange:
-        raise BadInput(
-            "terms_unknown", f"There is no such term to try: {', '.join(strange)}.", field=strange[0]
-        )

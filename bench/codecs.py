@@ -28,12 +28,13 @@ from bench.support.report import show
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.link import _DIALECTS, CarrierLink
 from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt, Taken
+from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import PlannedReceipt, Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, run_simulator
 from infrastructure.simulator.speech import Submit
 
-PROTOCOLS = ("cmpp20", "cmpp30", "smpp34")
-SYSTEM_ID, PASSWORD = "901234", "secret08"
+CARRIER_COMES = frozenset({"sgip12"})
+SYSTEM_ID, PASSWORD, CALLER = "901234", "secret08", "carrier"
 TEXT = "【测试】您的验证码是123456，五分钟内有效。".encode("utf-16-be")
 PHONES = [f"861380013{number:04d}" for number in range(10_000)]
 
@@ -45,11 +46,12 @@ def main() -> None:
     given.add_argument("--messages", type=int, default=30_000)
     given.add_argument("--window", type=int, default=100)
     given.add_argument("--rounds", type=int, default=2, help="The best one counts.")
-    given.add_argument("--protocols", nargs="*", default=PROTOCOLS)
+    given.add_argument("--protocols", nargs="*", default=list(_DIALECTS))
     given.add_argument("--carrier", help="Be the carrier (the program starts it itself).")
+    given.add_argument("--comes-to", type=int, help="Where that carrier brings its receipts.")
     chosen = given.parse_args()
     if chosen.carrier:
-        uvloop.run(carrier(chosen.carrier))
+        uvloop.run(carrier(chosen.carrier, chosen.comes_to))
         return
     figures: dict[str, Figures] = {}
     for protocol in chosen.protocols:
@@ -70,8 +72,11 @@ def best(rounds: Sequence[Figures]) -> Figures:
     return max(rounds, key=lambda figures: figures["per_s"])
 
 
-async def carrier(protocol: str) -> None:
+async def carrier(protocol: str, comes_to: int | None) -> None:
     """Serve on a free port and say which, until whoever started us is gone."""
+    callback = (
+        {} if comes_to is None else {SYSTEM_ID: Callback(port=comes_to, login=CALLER, password=PASSWORD)}
+    )
     asyncio.get_running_loop().add_reader(sys.stdin, signal.raise_signal, signal.SIGTERM)
     await run_simulator(
         host="127.0.0.1",
@@ -80,14 +85,17 @@ async def carrier(protocol: str) -> None:
         accounts={SYSTEM_ID: PASSWORD},
         script=Script(),
         journal=None,
+        callbacks=callback,
         on_ready=lambda port: print(port, flush=True),
     )
 
 
 @contextlib.contextmanager
-def simulator(protocol: str) -> Iterator[tuple[int, psutil.Process]]:
+def simulator(protocol: str, comes_to: int = 0) -> Iterator[tuple[int, psutil.Process]]:
     """The carrier in a process of its own: its port and the process."""
     command = [sys.executable, __file__, "--carrier", protocol]
+    if comes_to:
+        command += ["--comes-to", str(comes_to)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -96,7 +104,13 @@ def simulator(protocol: str) -> Iterator[tuple[int, psutil.Process]]:
             process.terminate()
 
 
-def settings(protocol: str, port: int, window: int) -> LinkSettings:
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def settings(protocol: str, port: int, window: int, listener: int = 0) -> LinkSettings:
     return LinkSettings(
         name="bench",
         host="127.0.0.1",
@@ -106,6 +120,10 @@ def settings(protocol: str, port: int, window: int) -> LinkSettings:
         password=PASSWORD,
         source_address="10690001",
         window=window,
+        listener_host="127.0.0.1" if listener else "",
+        listener_port=listener,
+        listener_login=CALLER,
+        listener_password=PASSWORD,
     )
 
 
@@ -115,8 +133,10 @@ def part(number: int) -> Part:
 
 
 def one_round(protocol: str, messages: int, window: int) -> Figures:
-    with simulator(protocol) as (port, process):
-        return uvloop.run(link_with_a_window(settings(protocol, port, window), process, messages))
+    listener = free_port() if protocol in CARRIER_COMES else 0
+    with simulator(protocol, listener) as (port, process):
+        of_link = settings(protocol, port, window, listener)
+        return uvloop.run(link_with_a_window(of_link, process, messages))
 
 
 def codec(protocol: str) -> Figures:

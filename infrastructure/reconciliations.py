@@ -56,8 +56,11 @@ class Reconciliation:
     edges: Edges | None
 
 
-async def begin(made: Platform, *, link: str, month: str, mapping: str, by: str) -> RunState:
-    """Make place for a file and a run over it. Refuses not_found, period_invalid, mapping_invalid."""
+async def begin(made: Platform, *, link: str, month: str, mapping: str, by: str, upto: int = 0) -> RunState:
+    """Make place for a file and a run over it; `upto` 0 takes the facts of when it is matched.
+
+    Refuses not_found, period_invalid, mapping_invalid.
+    """
     period = periods.parse(month)
     if period.yearly:
         raise BadInput("period_invalid", "A carrier's statement is of a month like 2026-11.", field="month")
@@ -72,7 +75,7 @@ async def begin(made: Platform, *, link: str, month: str, mapping: str, by: str)
         tables.add_statement(
             statement, link=link, month=period.first_day, mapping=mapping, mapping_version=found.version
         )
-        return _added(tables, run, statement, mapping=mapping, by=by)
+        return _added(tables, run, statement, mapping=mapping, by=by, upto=upto)
 
     return await with_tables(made, write)
 

@@ -102,9 +102,9 @@ def test_every_variable_a_document_names_is_a_setting():
 # The ledger chain
 
 
-def worked_example() -> list[tuple[str, str]]:
-    """The hashed lines of docs/ledger-chain.md, each with its hash."""
-    (block,) = (code for kind, code in FENCE.findall(read("docs/ledger-chain.md")) if kind == "text")
+def worked_example(number: int = 0) -> list[tuple[str, str]]:
+    """The hashed lines of an example of docs/ledger-chain.md, each with its hash."""
+    block = [code for kind, code in FENCE.findall(read("docs/ledger-chain.md")) if kind == "text"][number]
     pairs = [pair.split("\n") for pair in block.strip().split("\n\n")]
     return [(line, chain) for line, chain in pairs]
 
@@ -144,13 +144,68 @@ def example_postings() -> Iterator[tuple[LedgerEvent, datetime]]:
     yield posted(ledger.close(at=over), over)
 
 
-def test_each_hash_of_the_worked_example_is_that_of_its_line():
+@pytest.mark.parametrize(("number", "lengths"), [(0, [18] * 5), (1, [18, 18, 22, 22, 22])])
+def test_each_hash_of_the_worked_examples_is_that_of_its_line(number: int, lengths: list[int]):
     chain = ""
-    for line, written in worked_example():
+    for (line, written), length in zip(worked_example(number), lengths, strict=True):
         before, *fields = line.split("|")
-        assert (before, len(fields)) == (chain, 17)
+        assert (before, len(fields) + 1) == (chain, length)
         chain = sha256(line.encode()).hexdigest()
         assert chain == written
+
+
+def mixed_postings() -> list[LedgerEvent]:
+    """The postings of the example with mixed prices, made by the ledger itself."""
+    account = "shili-keji"
+    at = datetime(2026, 3, 2, 1, 30, 0, 125_000, tzinfo=UTC)
+    ledger, made = Ledger(account=account, year=2026), list[LedgerEvent]()
+
+    def post(events: tuple[LedgerEvent, ...]) -> None:
+        nonlocal ledger
+        ledger = ledger.after_posting(events[0])
+        made.extend(events)
+
+    def debit(key: str, segments: int, price_micros: int, days: int) -> None:
+        moment = at + timedelta(days=days)
+        id_ = message_id(account, key)
+        post(
+            ledger.debit(
+                message=id_,
+                reason=DebitReason.ACCEPTED,
+                segments=segments,
+                price_micros=price_micros,
+                at=moment,
+            )
+        )
+
+    post(ledger.open(allowance=2, at=at))
+    debit("order-1001", 3, 38_000, 0)
+    debit("order-1002", 2, 48_000, 30)
+    correction = ledger.adjust(
+        adjustment=UUID(int=7),
+        segments=-1,
+        amount_micros=-500_000,
+        price_micros=48_000,
+        period="2026-03",
+        reason="billed twice",
+        reference="letter 7",
+        requested_by="cli:one",
+        approved_by=("cli:two", "cli:three"),
+        at=at + timedelta(days=40),
+    )
+    post(correction)
+    post(ledger.change_allowance(allowance=4, amendment=2, price_micros=48_000, at=at + timedelta(days=60)))
+    return made
+
+
+def test_the_ledger_makes_the_chain_of_the_example_with_mixed_prices():
+    assert [event.chain for event in mixed_postings()] == [chain for _, chain in worked_example(1)]
+
+
+def test_the_note_of_the_adjustment_is_the_hash_of_the_words_the_document_names():
+    (row,) = re.findall(r"its note is (`.*`)", read("docs/ledger-chain.md"))
+    words = "\x1f".join(re.findall(r"`([^`]*)`", row))
+    assert worked_example(1)[3][0].endswith(f"|{sha256(words.encode()).hexdigest()}")
 
 
 def test_the_ledger_makes_the_chain_of_the_worked_example():

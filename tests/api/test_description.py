@@ -9,7 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from api import contract_schemas, reconciliation_schemas, report_schemas, schemas, statement_schemas
+from api import (
+    contract_schemas,
+    reconciliation_schemas,
+    report_schemas,
+    schemas,
+    statement_schemas,
+    what_if_schemas,
+)
 from api.errors import CATALOGUE, kind_of
 from domain.errors import BadInput, Refusal
 from tests.support.door import Door
@@ -41,9 +48,18 @@ REACHED = (
     "application/reconcile_statements.py",
     "domain/aggregates/reconciliation.py",
     "infrastructure/reconciliations.py",
+    "application/what_if.py",
+    "infrastructure/traffic.py",
     *(f"api/{path.name}" for path in sorted((ROOT / "api").glob("*.py")) if not path.name.startswith("cli")),
 )
-HOMES = (schemas, report_schemas, contract_schemas, statement_schemas, reconciliation_schemas)
+HOMES = (
+    schemas,
+    report_schemas,
+    contract_schemas,
+    statement_schemas,
+    reconciliation_schemas,
+    what_if_schemas,
+)
 """Where the structures of the doors are."""
 ELSEWHERE = {"account_name", "contract_already_live", "signature_name", "template_code", "template_text"}
 """Codes of commands that no door of the API leads to."""
@@ -123,6 +139,7 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "PUT /v1/billing/statement-mappings/{carrier}",
         "GET /v1/billing/statement-mappings/{carrier}",
         "POST /v1/billing/reconciliations",
+        "POST /v1/billing/what-if",
         "GET /v1/billing/reconciliations",
         "GET /v1/billing/reconciliations/self",
         "GET /v1/billing/reconciliations/{id}",

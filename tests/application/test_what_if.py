@@ -390,8 +390,8 @@ def test_pro_rata_gives_a_year_its_days():
     [
         (None, None, None, "period_missing"),
         (None, date(2026, 1, 1), None, "period_missing"),
-        (2026, date(2026, 1, 1), None, "period_invalid"),
-        (None, date(2026, 1, 2), date(2026, 1, 1), "period_invalid"),
+        (2026, date(2026, 1, 1), None, "span_invalid"),
+        (None, date(2026, 1, 2), date(2026, 1, 1), "span_invalid"),
     ],
 )
 def test_a_period_that_is_none_is_refused(year, first, last, code):

@@ -453,7 +453,7 @@ def shrink_buffers(simulator: Simulator, our: Desk) -> None:
     ends = [peer._transport for peer in simulator.peers] + [our.link._connection._transport]
     for transport in ends:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 4_096)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 65_536)
 
 
 def test_closing_finishes_the_window_and_takes_leave(protocol):
