@@ -133,7 +133,12 @@ def _template(event: Event) -> tuple[list[str], list[str]]:
     text = encode(
         Recorded(stream=_MESSAGE, version=1, at=_AT, context=Context(actor="key:bench"), event=event)
     ).decode()
-    marks = {"2026-01-01T01:01:01.111111Z": "at", _ID: "id", str(_MESSAGE): "message", str(_POSTING): "posting"}
+    marks = {
+        "2026-01-01T01:01:01.111111Z": "at",
+        _ID: "id",
+        str(_MESSAGE): "message",
+        str(_POSTING): "posting",
+    }
     pieces, names = [""], cast("list[str]", [])
     while text:
         mark = next((mark for mark in marks if text.startswith(mark)), None)
@@ -180,7 +185,9 @@ def _events() -> list[tuple[str, Any]]:
         body_digest="b" * 32,
     )
     part = SubmittedPart(number=1, carrier_id=_ID)
-    receipt = ReceiptRecorded(part=1, carrier_id=_ID, status="DELIVRD", error="000", carrier_time="2603020930")
+    receipt = ReceiptRecorded(
+        part=1, carrier_id=_ID, status="DELIVRD", error="000", carrier_time="2603020930"
+    )
     events: tuple[Any, ...] = (
         debited,
         accepted,
