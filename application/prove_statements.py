@@ -60,7 +60,7 @@ class Statements:
     def _sections(self, content: Content) -> None:
         monthly = "-" in content.period
         for section in content.sections:
-            if section.upto:
+            if section.upto or section.after:
                 self._waiting.append(_Stated(content.account, content.period, section))
             if monthly and section.upto > section.after:
                 self.ranges.append(

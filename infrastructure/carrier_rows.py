@@ -36,6 +36,7 @@ COLUMNS = (
 """Of the table of rows, in the order in which they are written."""
 _MICROS = {MoneyUnit.YUAN: 1_000_000, MoneyUnit.FEN: 10_000, MoneyUnit.LI: 1_000}
 _SUMS = ("合计", "总计", "小计", "total", "sum")
+_SUM_LETTERS = frozenset("合总小tTsS ")
 _ID = re.compile(r"[!-~]{1,64}", re.ASCII)
 _ESCAPED = re.compile(r"[\\\t\n\r]")
 _PHONE = re.compile(r"(?:\+?86|0086)?1[3-9]\d{9}", re.ASCII)
@@ -127,7 +128,9 @@ class RowReader:
         )
         price = self._money(cells, places.price, "price_unreadable")
         amount = self._money(cells, places.amount, "amount_unreadable")
-        when = f"{at:%Y-%m-%d %H:%M:%S}+08\t{at:%Y-%m-%d}" if at else f"{_NULL}\t{_NULL}"
+        # Without fractions: they mean nothing on a bill, and rows of other files would differ by them.
+        text = at.isoformat(" ", "seconds") if at else ""
+        when = f"{text}+08\t{text[:10]}" if at else f"{_NULL}\t{_NULL}"
         said = f"\t{id_}\t{when}\t{segments}\t{status}\t{network}\t{price}\t{amount}"
         return said, self._phone(cells, at.date() if at else None)
 
@@ -235,8 +238,8 @@ def _segments(text: str) -> int:
 
 def is_sum(cells: Cells) -> bool:
     """Whether a row is the file's own sum and no message."""
-    first = next((cell for cell in cells if cell), "")
-    return first.strip().lower().startswith(_SUMS)
+    first = cells[0] or next((cell for cell in cells if cell), "")
+    return first[0] in _SUM_LETTERS and first.strip().lower().startswith(_SUMS)
 
 
 def counts_segments(mapping: MappingSaved) -> bool:

@@ -60,6 +60,7 @@ class SgipDialect:
 
     The sequence number of a submit is its message's id, so it must not come again within a year: `now` gives
     its seconds, and the counter begins where no run that began earlier in the same second can have come.
+    Raises ValueError for a fee type that is no number.
     """
 
     def __init__(self, settings: LinkSettings, now: Callable[[], datetime]) -> None:

@@ -59,13 +59,24 @@ _TLV = struct.Struct(">HH")
 
 
 def client_authenticator(client_id: str, secret: str, timestamp: int) -> bytes:
-    """Return the MD5 of client id, 7 zero octets, secret and the timestamp in ten digits."""
-    return _md5(client_id.encode("latin-1") + bytes(7) + secret.encode("latin-1") + b"%010d" % timestamp)
+    """Return the MD5 of client id, 7 zero octets, secret and the timestamp in ten digits.
+
+    Raises ProtocolError for what cannot be written in octets.
+    """
+    return _md5(_octets(client_id) + bytes(7) + _octets(secret) + b"%010d" % timestamp)
 
 
 def server_authenticator(status: int, authenticator: bytes, secret: str) -> bytes:
     """Return the MD5 of the status in 4 octets, the client's authenticator and the secret."""
-    return _md5(status.to_bytes(4, "big") + authenticator + secret.encode("latin-1"))
+    return _md5(status.to_bytes(4, "big") + authenticator + _octets(secret))
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        # Its text would quote the secret.
+        raise ProtocolError("a client id or secret has characters that cannot be written") from None
 
 
 def _md5(octets: bytes) -> bytes:

@@ -17,7 +17,13 @@ from infrastructure.carriers.dialect import (
     UnbindAsked,
     sequences_to,
 )
-from infrastructure.carriers.fixed_fields import absolute_time, month_stamp, with_country, without_country
+from infrastructure.carriers.fixed_fields import (
+    absolute_time,
+    fixed,
+    month_stamp,
+    with_country,
+    without_country,
+)
 from infrastructure.carriers.framing import Framer, ProtocolError
 from infrastructure.carriers.receipt_text import carrier_time
 from infrastructure.carriers.smgp_pdus import (
@@ -61,6 +67,7 @@ class SmgpDialect:
 
     `now` is the time of day: the login and the end of a part's validity are written in China's time.
     Message ids are 20 hexadecimal digits: they are ten octets that should be BCD, and not always are.
+    Raises ValueError for an enterprise code that is longer than its field.
     """
 
     def __init__(self, settings: LinkSettings, now: Callable[[], datetime]) -> None:
@@ -69,8 +76,7 @@ class SmgpDialect:
         self._authenticator = b""
         self._enterprise: Tlvs = ()
         if settings.corp_id:
-            code = settings.corp_id.encode("latin-1").ljust(_MSG_SRC_OCTETS, b"\0")
-            self._enterprise = ((Tag.MSG_SRC, code),)
+            self._enterprise = ((Tag.MSG_SRC, fixed(settings.corp_id, _MSG_SRC_OCTETS)),)
 
     def framer(self) -> Framer:
         return Framer(shortest=smgp.HEADER_OCTETS, longest=smgp.LONGEST_PDU)

@@ -138,7 +138,7 @@ def test_the_bill_is_exact_across_the_allowance_and_each_posting_is_shown(
     (month,), (day,) = bill["months"], bill["days"]
     assert (month["debited"], month["refunded"], month["included"], month["overage"]) == (4, 2, 2, 0)
     assert month["amount"] == day["amount"] == totals["amount"]
-    assert (other_year["opened"], other_year["totals"]["allowance"]) == (False, 3)
+    assert (other_year["opened"], other_year["totals"]["allowance"]) == (False, 0)
 
 
 def test_counts_add_up_in_every_group(own_door: Door):

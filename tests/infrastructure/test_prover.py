@@ -2,32 +2,43 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from application.issue_statements import issue
+from domain.aggregates.statement import content_hash
+from domain.events.statement import Issued, Section
+from domain.periods import parse
 from domain.recorded import Context
-from infrastructure import bootstrap, sealing_key
+from domain.values import stream_id
+from infrastructure import bootstrap, posting_rows, sealing_key
 from infrastructure.bootstrap import Platform, keys_dir
+from infrastructure.mapper import encode
 from infrastructure.prover import Proved, prove
 from infrastructure.sealing import seal_days
 from tests.support.door import run
-from tests.support.past import past, write
+from tests.support.past import ACCOUNT, past, write
 from tests.support.sample import settings_for
 
 BY = Context(actor="test")
 LAST_DAY = date(2026, 1, 5)
+STATED = ("2025-11", "2025-12", "2026-01", "2025")
 SAMPLE = 1
 """Positions tried in each row, besides its ends."""
 
 
 @pytest.fixture
 def platform(database_url: str, tmp_path: Path) -> Iterator[Platform]:
-    """A platform whose years are billed and sealed."""
+    """A platform whose years are billed, stated and sealed."""
     write(database_url, past().log())
     with bootstrap.platform(settings_for(database_url, tmp_path)) as made:
+        read = posting_rows.reader(made.store.recorder)
+        for period in STATED:
+            run(issue(made.store, read, account=ACCOUNT, period=parse(period), context=BY))
         run(seal_days(made, until=LAST_DAY, context=BY))
         yield made
 
@@ -48,7 +59,8 @@ def change(platform: Platform, statement: str, *parameters: object) -> None:
 def test_a_true_log_with_everything_in_it_is_proved(platform: Platform):
     found = proved(platform)
     assert found.findings == []
-    assert (found.seals, found.last_seal.day) == (47, LAST_DAY)
+    assert found.last_seal is not None
+    assert (found.seals, found.last_seal.day, found.proof.statements.count) == (47, LAST_DAY, len(STATED))
     assert {(ledger.account, ledger.year): ledger.version for ledger in found.proof.ledgers.values()} == {
         ("acme", 2025): 22,
         ("acme", 2026): 2,
@@ -88,8 +100,8 @@ def set_state(platform: Platform, position: int, state: bytes) -> None:
 
 
 def places(topic: str, state: bytes, chance: random.Random) -> list[int]:
-    """Ends and a sample; of a seal only within the fact, since its envelope is under the next seal."""
-    start = state.index(b'"fact"') if topic == "seal.sealed" else 0
+    """Ends and a sample; of what is not sealed yet only within the fact: its envelope is under the next seal."""
+    start = state.index(b'"fact"') if topic in ("seal.sealed", "statement.issued") else 0
     return sorted({start, len(state) - 1, *chance.sample(range(start, len(state)), SAMPLE)})
 
 
@@ -120,7 +132,7 @@ def test_a_flipped_bit_of_any_row_is_found_and_ends_no_proof(platform: Platform)
         ("state = ''", "log_altered"),
         ("originator_id = '00000000-0000-0000-0000-000000000001'", "log_altered"),
         ("originator_version = 99", "log_altered"),
-        ("notification_id = 1000000", "log_altered"),
+        ("notification_id = 20000", "log_altered"),
     ],
 )
 @pytest.mark.parametrize(
@@ -145,7 +157,7 @@ def test_an_altered_column_is_found(platform: Platform, topic: str, setting: str
         ("DELETE FROM smsledger.stored_events WHERE topic = 'seal.key_created'", "seal_signature_wrong"),
         (
             "UPDATE smsledger.stored_events SET topic = 'link.lost' WHERE originator_version = 47",
-            "seal_missing",
+            "unreadable",
         ),
     ],
 )
@@ -154,11 +166,78 @@ def test_what_is_gone_is_found(platform: Platform, what: str, code: str):
     assert code in codes(platform)
 
 
+def restate(platform: Platform, period: str, **changes: object) -> None:
+    """Another content of a statement, with the hash that belongs to it."""
+    stream = stream_id("statement", ACCOUNT, period)
+    (recorded,) = run(platform.store.load([stream]))[stream]
+    assert isinstance(recorded.event, Issued)
+    content = replace(recorded.event.content, **changes)  # type: ignore[arg-type]
+    forged = replace(recorded, event=Issued(content=content, hash=content_hash(content)))
+    change(
+        platform,
+        "UPDATE smsledger.stored_events SET state = %s WHERE originator_id = %s AND originator_version = 1",
+        encode(forged),
+        stream,
+    )
+
+
+def sections_of(platform: Platform, period: str) -> tuple[Section, ...]:
+    stream = stream_id("statement", ACCOUNT, period)
+    event = run(platform.store.load([stream]))[stream][0].event
+    assert isinstance(event, Issued)
+    return event.content.sections
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"chain": "0" * 64}, "statement_differs"),
+        ({"upto": 9}, "statement_differs"),
+        ({"after": 1}, "statement_gap"),
+        ({"upto": 99}, "statement_differs"),
+        ({"upto": 0, "after": 3}, "statement_differs"),
+    ],
+)
+def test_a_statement_of_another_range_or_chain_is_found_though_its_hash_is_its_own(
+    platform: Platform, changes: dict[str, object], code: str
+):
+    first, *rest = sections_of(platform, "2025-11")
+    restate(platform, "2025-11", sections=(replace(first, **changes), *rest))  # type: ignore[arg-type]
+    assert code in codes(platform)
+
+
+def test_a_statement_whose_sums_are_others_is_found(platform: Platform):
+    restate(platform, "2025-12", amount_fen=0)
+    assert "statement_sums_wrong" in codes(platform)
+
+
+def test_a_year_that_rests_on_a_month_that_was_stated_otherwise_is_found(platform: Platform):
+    restate(platform, "2025-12", customer="somebody else")
+    assert codes(platform) == {"statement_rest_wrong"}
+
+
+def test_a_statement_that_is_not_what_its_hash_was_made_of_is_found(platform: Platform):
+    stream = stream_id("statement", ACCOUNT, "2025-11")
+    change(
+        platform,
+        "UPDATE smsledger.stored_events SET state = convert_to(replace(convert_from(state, 'UTF8'),"
+        " 'acme-2025-11', 'acme-2025-12'), 'UTF8') WHERE originator_id = %s",
+        stream,
+    )
+    assert codes(platform) == {"statement_hash_wrong"}
+
+
+def test_a_month_that_is_gone_from_the_statements_is_found(platform: Platform):
+    stream = stream_id("statement", ACCOUNT, "2025-11")
+    change(platform, "DELETE FROM smsledger.stored_events WHERE originator_id = %s", stream)
+    assert codes(platform) == {"statement_gap", "statement_rest_wrong"}
+
+
 def test_a_ledger_that_was_computed_anew_from_its_beginning_is_found_by_the_seals(platform: Platform):
     """Somebody who rewrites a whole ledger, chain and messages included, has no key to seal it with."""
     told = past(text="字" * 71).log()
     with psycopg.connect(platform.settings.database_url) as connection:
-        connection.execute("DELETE FROM smsledger.stored_events WHERE topic NOT LIKE 'seal.%'")
+        connection.execute("DELETE FROM smsledger.stored_events WHERE topic !~ '^(seal|statement)'")
         first = connection.execute("SELECT min(notification_id) FROM smsledger.stored_events").fetchone()
         assert first is not None
         connection.execute("SELECT setval('smsledger.stored_events_notification_id_seq', 1, false)")

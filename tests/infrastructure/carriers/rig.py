@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.carriers.link import CarrierLink
+from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import (
     Answer,
     Key,
@@ -72,7 +73,12 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 class Desk:
     """The caller of a link: keeps what the link brings."""
 
-    def __init__(self, link_settings: LinkSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        link_settings: LinkSettings,
+        clock: Callable[[], float] = time.monotonic,
+        listeners: SgipListeners | None = None,
+    ) -> None:
         self.receipts: list[Receipt] = []
         self.batches: list[int] = []
         self.replies: list[Reply] = []
@@ -88,6 +94,7 @@ class Desk:
             on_late_answer=lambda key, answer: self.late.append((key, answer)),
             clock=clock,
             random=lambda: 0.5,
+            listeners=listeners,
         )
 
     def note(self, state: LinkState) -> None:
@@ -117,10 +124,13 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk(
-    port: int, clock: Callable[[], float] = time.monotonic, **changes: object
+    port: int,
+    clock: Callable[[], float] = time.monotonic,
+    listeners: SgipListeners | None = None,
+    **changes: object,
 ) -> AsyncIterator[Desk]:
     """A running link, closed at the end."""
-    made = Desk(settings(port, **changes), clock)
+    made = Desk(settings(port, **changes), clock, listeners)
     running = asyncio.create_task(made.link.run())
     try:
         yield made

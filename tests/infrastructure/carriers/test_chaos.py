@@ -8,8 +8,8 @@ import pytest
 
 from infrastructure.carriers.traffic import InDoubt, NotSent, Refused, Taken
 from infrastructure.simulator.script import Script
-from infrastructure.simulator.server import serve
-from tests.infrastructure.carriers.rig import Desk, carrier, desk, part, until
+from tests.infrastructure.carriers.rig import Desk, part, until
+from tests.infrastructure.carriers.test_contract import stage
 
 MESSAGES = 300
 
@@ -23,8 +23,11 @@ async def send_until_decided(our: Desk, number: int) -> Taken | Refused | InDoub
             return answer
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_message_is_taken_twice_and_no_receipt_is_missing(seed, tmp_path):
+@pytest.mark.parametrize(
+    ("protocol", "seed"),
+    [("smpp34", 1), ("smpp34", 2), ("cmpp20", 3), ("cmpp30", 4), ("smgp30", 5), ("sgip12", 6)],
+)
+def test_no_message_is_taken_twice_and_no_receipt_is_missing(protocol, seed, tmp_path):
     journal = tmp_path / "journal.jsonl"
     script = Script(
         seed=seed,
@@ -42,11 +45,10 @@ def test_no_message_is_taken_twice_and_no_receipt_is_missing(seed, tmp_path):
     )
 
     async def play() -> tuple[list, Desk]:
-        settings = carrier(script, journal=journal, resend_seconds=0.3)
-        async with (
-            await serve(settings) as simulator,
-            desk(simulator.port, window=20, response_timeout_seconds=0.5) as our,
-        ):
+        of_carrier = {"journal": journal, "resend_seconds": 0.3}
+        async with stage(
+            protocol, script, of_carrier=of_carrier, window=20, response_timeout_seconds=0.5
+        ) as (simulator, our):
             kept, stored = our.keep, 0
 
             async def fail_now_and_then(batch) -> None:

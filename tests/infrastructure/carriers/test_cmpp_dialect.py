@@ -1,5 +1,6 @@
 """What CMPP's PDUs mean to the platform, and what its parts become."""
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -34,6 +35,7 @@ from infrastructure.carriers.dialect import (
     SubmitAnswered,
     UnbindAnswered,
     UnbindAsked,
+    sequences_to,
 )
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.receipt_text import CHINA
@@ -310,6 +312,12 @@ def test_active_tests_and_terminates_have_no_body(protocol):
         assert len(cmpp.encode(pdu, VERSIONS[protocol])) == 12
 
 
-def test_sequence_numbers_begin_at_one(protocol):
+def test_sequence_numbers_begin_at_one_and_the_last_one_fits(protocol):
     numbers = dialect(protocol).sequences()
     assert [next(numbers) for _ in range(3)] == [1, 2, 3]
+    last = dialect(protocol).submit(cmpp.LAST_SEQUENCE, part())
+    assert cmpp.decode(last, VERSIONS[protocol]).sequence == 0xFFFF_FFFF
+
+
+def test_sequence_numbers_begin_again_after_the_last():
+    assert list(itertools.islice(sequences_to(3), 7)) == [1, 2, 3, 1, 2, 3, 1]
