@@ -20,6 +20,7 @@ from api import (
     cli_processes,
     cli_projections,
     cli_reconcile,
+    cli_routes,
     cli_seal,
     cli_send,
     cli_statements,
@@ -74,6 +75,7 @@ app.add_typer(cli_texts.signatures, name="signature", rich_help_panel=_AGREED)
 app.add_typer(cli_texts.templates, name="template", rich_help_panel=_AGREED)
 app.add_typer(cli_keys.app, name="key", rich_help_panel=_AGREED)
 app.add_typer(cli_links.app, name="link", rich_help_panel=_AGREED)
+app.add_typer(cli_routes.app, name="route", rich_help_panel=_AGREED)
 
 _PROOF = "Bills and proof"
 cli_ledger.ledger.command(

@@ -15,6 +15,7 @@ from domain.events.link import Configured
 from domain.values import Carrier, stream_id
 
 if TYPE_CHECKING:
+    from domain.aggregates.link import Link
     from infrastructure.bootstrap import Platform
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers.")
@@ -131,6 +132,15 @@ def disable(name: Name, reason: Reason) -> None:
     said(f"link {name}: disabled" + ("" if done else " already"))
 
 
+@app.command(epilog="Example: smsledger link drain mobile --reason maintenance")
+def drain(name: Name, reason: Reason) -> None:
+    """Route no more messages to it, give what waits to other links, finish what is on the wire."""
+    from application.manage_links import drain_link
+
+    done = work(lambda made: drain_link(made.store, name=name, reason=reason, context=operator()))
+    said(f"link {name}: draining" + ("" if done else " already, or disabled"))
+
+
 @app.command("list", epilog="Example: smsledger link list --json")
 def list_links(as_json: AsJson = False) -> None:
     """All links and how they are configured."""
@@ -139,7 +149,7 @@ def list_links(as_json: AsJson = False) -> None:
         return [
             {
                 "name": link.name,
-                "state": "enabled" if link.enabled else "disabled",
+                "state": _state(link),
                 "protocol": link.configured.protocol,
                 "address": f"{link.configured.host}:{link.configured.port}",
                 "system_id": link.configured.system_id,
@@ -163,3 +173,9 @@ def list_links(as_json: AsJson = False) -> None:
         "rate": "a second",
     }
     tables.show("links", columns, work(run), as_json=as_json)
+
+
+def _state(link: "Link") -> str:
+    if not link.enabled:
+        return "disabled"
+    return "draining" if link.draining else "enabled"

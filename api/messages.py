@@ -309,6 +309,8 @@ def _line(recorded: Recorded) -> TimelineEvent:
     match event:
         case facts.SubmissionStarted():
             line.link, line.attempt = event.link, event.attempt
+            if event.route:
+                line.route, line.passed_over = event.route, list(event.passed_over)
         case facts.Submitted():
             line.link, line.parts = event.link, _taken(event.parts)
         case facts.SubmissionRefused():

@@ -196,6 +196,10 @@ class TimelineEvent(Struct, kw_only=True, omit_defaults=True):
     kind: Annotated[str, Meta(description="accepted, submission_started, submitted, receipt_recorded, …")]
     link: str = ""
     attempt: int | UnsetType = UNSET
+    route: Annotated[str | UnsetType, Meta(description="The route that chose the link.")] = UNSET
+    passed_over: Annotated[
+        list[str] | UnsetType, Meta(description="Links asked first, and what kept each: `mobile-1:down`.")
+    ] = UNSET
     part: int | UnsetType = UNSET
     carrier_id: str = ""
     parts: list[PartTaken] | UnsetType = UNSET

@@ -43,6 +43,11 @@ async def disable_link(store: Store, *, name: str, reason: str, context: Context
     return await _change(store, name, lambda state: state.disable(reason=reason), context)
 
 
+async def drain_link(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
+    """Route no more messages to it and give away what waits; what is on the wire is finished. Refuses not_found."""
+    return await _change(store, name, lambda state: state.drain(reason=reason), context)
+
+
 async def _change(
     store: Store, name: str, command: Callable[[Link], tuple[LinkEvent, ...]], context: Context
 ) -> tuple[Event, ...]:

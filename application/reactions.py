@@ -19,13 +19,15 @@ class SubmitJob:
     carrier: Carrier
     lane: Lane
     delay_seconds: int = 0
+    accepted: Accepted | None = None
+    """What the route is chosen by; None where the fact at hand does not say it."""
 
 
 def jobs(recorded: Recorded) -> tuple[SubmitJob, ...]:
     """The jobs that follow from one fact; doing one twice is harmless."""
     match recorded.event:
         case Accepted() as event:
-            return (SubmitJob(recorded.stream, event.carrier, event.lane),)
+            return (SubmitJob(recorded.stream, event.carrier, event.lane, accepted=event),)
         case SubmissionRefused(retryable=True) as event:
             return (SubmitJob(recorded.stream, event.carrier, event.lane, 2**event.attempt),)
         case DoubtResolved(resend=True) as event:

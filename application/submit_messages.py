@@ -32,6 +32,17 @@ _Plain = tuple[str, str]
 """Phone number and whole text."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Via:
+    """Why messages come over this link: the route, and the links that were passed over (`mobile-1:down`)."""
+
+    route: str = ""
+    passed_over: tuple[str, ...] = ()
+
+
+NOT_ROUTED = Via()
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A message that waits for a carrier, as it was read; None where its sealed data is destroyed."""
@@ -114,7 +125,7 @@ class MessageSubmitter:
         self._run = run
         self._starts = itertools.count(1)
 
-    async def __call__(self, ids: Sequence[UUID], lane: Lane) -> bool:
+    async def __call__(self, ids: Sequence[UUID], lane: Lane, via: Via = NOT_ROUTED) -> bool:
         """Carry the messages that still wait; others (sent before, cancelled, expired) are nothing to do.
 
         Returns when none of them waits any more, or False when the link takes no more of them.
@@ -127,7 +138,7 @@ class MessageSubmitter:
             if not places:
                 break
             chosen = waiting[start : start + places]
-            carrying.append(asyncio.create_task(self._submit(chosen)))
+            carrying.append(asyncio.create_task(self._submit(chosen, via)))
             start += places
         await _all(carrying)
         return start >= len(waiting)
@@ -140,12 +151,12 @@ class MessageSubmitter:
         rows = await self._store.sealed([(state.accepted.sealed.day, id_) for id_, state in found])
         return [_Waiting(id_, state, histories[id_][-1].version, rows.get(id_)) for id_, state in found]
 
-    async def _submit(self, chosen: Sequence[_Waiting]) -> None:
+    async def _submit(self, chosen: Sequence[_Waiting], via: Via) -> None:
         """Start, send and record these; every reserved place is given back, whatever happens."""
         places = _Places(self._carriage, {one.id for one in chosen})
         try:
             opened, altered = self._open_each(chosen)
-            started = await self._start(opened)
+            started = await self._start(opened, via)
             for id_ in {one.id for one in chosen} - {one.id for one in started}:
                 places.give_back(id_)
             await _all([asyncio.create_task(self._carry(one, places)) for one in started])
@@ -168,7 +179,7 @@ class MessageSubmitter:
                 altered.append(error)
         return opened, altered
 
-    async def _start(self, opened: Sequence[tuple[_Waiting, _Plain | None]]) -> list[_Started]:
+    async def _start(self, opened: Sequence[tuple[_Waiting, _Plain | None]], via: Via) -> list[_Started]:
         """Record the start of each; what expired, moved meanwhile or is destroyed is not started."""
         now = self._now()
         context = replace(self._context, correlation=f"{self._run}.{next(self._starts)}" if self._run else "")
@@ -178,7 +189,9 @@ class MessageSubmitter:
                 # The keys of its day are destroyed: nobody can send it any more, so its validity is over.
                 events = one.state.expire(now=one.state.accepted.expires_at)
             else:
-                events = one.state.start_submission(link=self._carriage.name, now=now)
+                events = one.state.start_submission(
+                    link=self._carriage.name, now=now, route=via.route, passed_over=via.passed_over
+                )
             charge = one.state.charge_due(events)
             entries.append(
                 Entry(stream=one.id, version=one.version, context=context, events=events, charge=charge)

@@ -2,9 +2,8 @@
 
 import logging
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from dramatiq.brokers.redis import RedisBroker
@@ -13,8 +12,11 @@ from eventsourcing.persistence import PersistenceError, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from redis.exceptions import RedisError
 
+from application.choose_route import Network
 from application.reactions import TOPICS, SubmitJob, jobs
-from domain.aggregates.link import Link
+from application.submit_messages import Via
+from domain.aggregates.route import Choice, Wanted
+from domain.events.message import Accepted
 from domain.values import Carrier, Lane
 from infrastructure.jobs import enqueue
 from infrastructure.log_reader import LogReader
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """One at a time works: `links` says where each carrier's numbers go now."""
+    """One at a time works: `network` says where messages go now, `accepted` what a message is routed by."""
 
     def __init__(
         self,
@@ -36,13 +38,15 @@ class Dispatcher:
         log: LogReader,
         tracking: PostgresTrackingRecorder,
         broker: RedisBroker,
-        links: "Links",
+        network: Callable[[], Network],
+        accepted: Callable[[Sequence[UUID]], Mapping[UUID, Accepted]],
         job_messages: int,
     ) -> None:
         self._log = log
         self._tracking = tracking
         self._broker = broker
-        self._links = links
+        self._network = network
+        self._accepted = accepted
         self._job_messages = job_messages
 
     def run(self, stop: threading.Event) -> None:
@@ -71,52 +75,63 @@ class Dispatcher:
         return window.end
 
     def dispatch(self, found: Iterable[SubmitJob]) -> int:
-        """Put jobs into the queues, many messages a job; returns how many messages."""
-        groups: dict[tuple[Carrier, Lane, int], list[UUID]] = defaultdict(list)
-        for job in found:
-            groups[job.carrier, job.lane, job.delay_seconds].append(job.message)
-        for (carrier, lane, delay), messages in groups.items():
-            link = self._links.route(carrier)
-            if link is None:
-                _log.warning("no link takes %s: %d messages wait for the sweep", carrier, len(messages))
+        """Put jobs into the queues of the links that the routes choose, many messages a job; returns how many."""
+        network = self._network()
+        groups: dict[tuple[str, Lane, int, Via], list[UUID]] = defaultdict(list)
+        for job, accepted in self._with_facts(list(found)):
+            choice = network.choose(_wanted(job.message, accepted))
+            if choice is None:
+                _log.warning("no link takes %s: a message waits for the sweep", job.carrier)
                 continue
+            groups[choice.link, job.lane, job.delay_seconds, _via(choice)].append(job.message)
+        for (link, lane, delay, via), messages in groups.items():
             for start in range(0, len(messages), self._job_messages):
                 enqueue(
                     self._broker,
                     link=link,
                     lane=lane,
                     messages=messages[start : start + self._job_messages],
+                    via=via,
                     delay_seconds=delay,
                 )
         return sum(map(len, groups.values()))
 
+    def _with_facts(self, found: Sequence[SubmitJob]) -> Iterator[tuple[SubmitJob, Accepted]]:
+        """Each job with what its route is chosen by, read where it is not at hand."""
+        unknown = [job.message for job in found if job.accepted is None]
+        read = self._accepted(unknown) if unknown else {}
+        for job in found:
+            accepted = job.accepted or read.get(job.message)
+            if accepted is not None:
+                yield job, accepted
+
+    def facts(self, messages: Sequence[UUID]) -> Mapping[UUID, Accepted]:
+        """What messages are routed by."""
+        return self._accepted(messages)
+
+    def choose(self, message: UUID, accepted: Accepted) -> Choice | None:
+        """Where a message would go now."""
+        return self._network().choose(_wanted(message, accepted))
+
     def links_of(self, carrier: Carrier) -> list[str]:
         """Names of the links that take a carrier's numbers now."""
-        return [link.name for link in self._links.now() if link.serves(carrier)]
+        return [link.name for link in self._network().links if link.serves(carrier)]
 
-    def known_links(self) -> Sequence[Link]:
-        """All links as they are now."""
-        return self._links.now()
+    def network(self) -> Network:
+        """The links and routes as they are now."""
+        return self._network()
 
 
-class Links:
-    """Where each carrier's numbers go: read afresh every second, so that changes take effect by themselves."""
+def _wanted(message: UUID, accepted: Accepted) -> Wanted:
+    return Wanted(
+        message=message,
+        account=accepted.account,
+        category=accepted.category,
+        carrier=accepted.carrier,
+        signature=accepted.signature,
+    )
 
-    def __init__(self, read: Callable[[], Sequence[Link]]) -> None:
-        self._read = read
-        self._known: Sequence[Link] = ()
-        self._until = 0.0
-        self._turn = 0
 
-    def route(self, carrier: Carrier) -> str | None:
-        """The link for the next job of a carrier: its links take turns. None where there is none."""
-        serving = [link.name for link in self.now() if link.serves(carrier)]
-        self._turn += 1
-        return serving[self._turn % len(serving)] if serving else None
-
-    def now(self) -> Sequence[Link]:
-        """All links, at most a second old."""
-        if time.monotonic() >= self._until:
-            self._known = self._read()
-            self._until = time.monotonic() + _IDLE_SECONDS
-        return self._known
+def _via(choice: Choice) -> Via:
+    passed = tuple(f"{link}:{fitness}" for link, fitness in choice.passed_over)
+    return Via(route=choice.route, passed_over=passed)

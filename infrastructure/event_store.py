@@ -70,6 +70,23 @@ class EventStore:
         """Founding events of a noun, oldest first; served by the partial index of migration 0002."""
         return [_recorded(row) for row in await self._read("founded", (topic,))]
 
+    def first_events(self, streams: Sequence[UUID]) -> Mapping[UUID, Recorded]:
+        """The founding event of each stream; blocking."""
+        rows = self.recorder.rows(self._queries["first_events"], (list(streams),))
+        return {row[0]: _recorded(row) for row in rows}
+
+    def last_events(self, streams: Sequence[UUID]) -> Mapping[UUID, Recorded]:
+        """The newest event of each stream; blocking."""
+        rows = self.recorder.rows(self._queries["last_events"], (list(streams),))
+        return {row[0]: _recorded(row) for row in rows}
+
+    def histories(self, streams: Sequence[UUID]) -> Mapping[UUID, Sequence[Recorded]]:
+        """Whole histories, oldest first; blocking."""
+        rows = self.recorder.rows(self._queries["load"], (list(streams),))
+        return {
+            stream: list(history) for stream, history in groupby(map(_recorded, rows), lambda r: r.stream)
+        }
+
     def nouns(self, topic: str) -> list[list[Recorded]]:
         """Whole histories of all nouns with a founding topic; blocking, for threads without an event loop."""
         founding = self.recorder.rows(self._queries["founded"], (topic,))
@@ -164,6 +181,11 @@ def _queries(schema: str) -> dict[str, bytes]:
         " ORDER BY originator_id, originator_version",
         "last": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
         " ORDER BY originator_version DESC LIMIT 1",
+        "first_events": f"SELECT {_EVENT} FROM {{0}}.stored_events"
+        " WHERE originator_id = ANY(%s) AND originator_version = 1",
+        "last_events": f"SELECT {', '.join(f'e.{name}' for name in _EVENT.split(', '))}"
+        " FROM unnest(%s::uuid[]) AS s(id), LATERAL (SELECT * FROM {0}.stored_events"
+        " WHERE originator_id = s.id ORDER BY originator_version DESC LIMIT 1) AS e",
         "page": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
         " AND originator_version > %s ORDER BY originator_version LIMIT %s",
         "founded": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE topic = %s"

@@ -7,6 +7,7 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries, TimeLimit
 
+from application.submit_messages import NOT_ROUTED, Via
 from domain.values import Lane
 
 ACTOR = "submit"
@@ -16,7 +17,7 @@ _MAINTENANCE_IN_A_MILLION = 100_000
 """With the library's defaults the jobs a killed worker held come back after one to three minutes. A job
 that comes back though its worker was only slow is done twice, which is harmless."""
 
-Handle = Callable[[str, Lane, Sequence[UUID]], None]
+Handle = Callable[[str, Lane, Sequence[UUID], Via], None]
 
 
 def make_broker(redis_url: str) -> RedisBroker:
@@ -39,7 +40,13 @@ def queue_name(link: str, lane: Lane) -> str:
 
 
 def enqueue(
-    broker: RedisBroker, *, link: str, lane: Lane, messages: Sequence[UUID], delay_seconds: int = 0
+    broker: RedisBroker,
+    *,
+    link: str,
+    lane: Lane,
+    messages: Sequence[UUID],
+    via: Via = NOT_ROUTED,
+    delay_seconds: int = 0,
 ) -> None:
     """Put a job into the queue of a lane of a link, to be done not before `delay_seconds` from now."""
     queue = queue_name(link, lane)
@@ -48,7 +55,7 @@ def enqueue(
         queue_name=queue,
         actor_name=ACTOR,
         args=(link, lane.value, [str(message) for message in messages]),
-        kwargs={},
+        kwargs={"route": via.route, "passed_over": list(via.passed_over)},
         options={},
     )
     broker.enqueue(job, delay=delay_seconds * 1_000 if delay_seconds else None)
@@ -76,7 +83,10 @@ def messages_in_jobs(broker: RedisBroker, *, link: str, lane: Lane) -> set[str]:
 def define_submit(broker: RedisBroker, handle: Handle) -> None:
     """Register the actor in a worker process: parse, call, nothing else."""
 
-    def submit(link: str, lane: str, messages: list[str]) -> None:
-        handle(link, Lane(lane), [UUID(message) for message in messages])
+    def submit(
+        link: str, lane: str, messages: list[str], route: str = "", passed_over: Sequence[str] = ()
+    ) -> None:
+        via = Via(route=route, passed_over=tuple(passed_over))
+        handle(link, Lane(lane), [UUID(message) for message in messages], via)
 
     dramatiq.actor(actor_name=ACTOR, broker=broker, queue_name="unrouted")(submit)

@@ -10,14 +10,13 @@ import uvloop
 from dramatiq.brokers.redis import RedisBroker
 from eventsourcing.postgres import PostgresTrackingRecorder
 
-from domain.aggregates import fold, link
-from domain.aggregates.link import Link
 from infrastructure import projector
 from infrastructure.bootstrap import NOBODY_WAITS, Platform, collect_rarely, platform
-from infrastructure.dispatcher import Dispatcher, Links
+from infrastructure.dispatcher import Dispatcher
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases
 from infrastructure.log_reader import LogReader
+from infrastructure.network import NetworkReader, accepted_of, read_network
 from infrastructure.scheduler import Scheduler
 from infrastructure.settings import Settings
 from infrastructure.worker import Worker, pause
@@ -77,14 +76,10 @@ def _dispatcher(made: Platform, broker: RedisBroker) -> Iterator[Dispatcher]:
             log=log,
             tracking=PostgresTrackingRecorder(made.store.datastore),
             broker=broker,
-            links=Links(lambda: _links(made)),
+            network=NetworkReader(lambda: read_network(made.store)),
+            accepted=lambda ids: accepted_of(made.store, ids),
             job_messages=made.settings.job_messages,
         )
-
-
-def _links(made: Platform) -> list[Link]:
-    folded = (fold(link.evolve, history) for history in made.store.nouns("link.configured"))
-    return [state for state in folded if state is not None]
 
 
 def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -32,6 +32,7 @@ from infrastructure import jobs
 from infrastructure.bootstrap import Platform
 from infrastructure.dispatcher import Dispatcher
 from infrastructure.posting_rows import reader
+from infrastructure.rerouting import Rerouting
 from infrastructure.sealing import seal_days
 from infrastructure.worker import pause
 from projections import messages
@@ -58,6 +59,12 @@ class Scheduler:
     dispatcher: Dispatcher
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
+    rerouting: Rerouting = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What remembers since when links are unfit."""
+        self.rerouting = Rerouting(self.broker, self.dispatcher)
+
     repricings: Known = field(default_factory=dict)
     sealed_before: date | None = None
     stated_before: Period | None = None
@@ -74,6 +81,7 @@ class Scheduler:
             (self.expire, 2),
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
+            (self.reroute, 2),
             (self.doubt_abandoned, 10),
             (self.give_up_unreported, 60),
         )
@@ -163,6 +171,12 @@ class Scheduler:
         )
         await self._dispatch_again(found, self._not_in_jobs)
 
+    async def reroute(self) -> None:
+        """Messages that wait for a link that is down, off or draining go over another where there is one."""
+        moved = await asyncio.to_thread(self.rerouting.step)
+        if moved:
+            _log.info("%d messages go over another link", moved)
+
     async def _dispatch_again(
         self,
         found: Sequence[Overdue],
@@ -203,7 +217,7 @@ class Scheduler:
         )
 
     def _longest_answer(self) -> timedelta:
-        timeouts = [link.configured.response_timeout_seconds for link in self.dispatcher.known_links()]
+        timeouts = [link.configured.response_timeout_seconds for link in self.dispatcher.network().links]
         return _ABANDONED_AFTER + timedelta(seconds=max(timeouts, default=60))
 
     async def give_up_unreported(self) -> None:

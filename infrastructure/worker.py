@@ -17,13 +17,13 @@ from application.carriage import Answer, PartKey, Receipt, Taken
 from application.ports import Entry
 from application.record_receipts import ReceiptRecorder
 from application.settling import Settling
-from application.submit_messages import MessageSubmitter
+from application.submit_messages import MessageSubmitter, Via
 from domain.aggregates.link import Link
 from domain.events import Event
 from domain.events.link import Configured, Connected, Lost
 from domain.events.message import SubmittedPart
 from domain.recorded import Context
-from domain.values import Lane, stream_id
+from domain.values import Lane
 from infrastructure.abandoned import Takeover, doubt_abandoned, take_over
 from infrastructure.bootstrap import Platform, new_id
 from infrastructure.carriage import LinkCarriage
@@ -31,6 +31,7 @@ from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.traffic import LinkPhase, LinkSettings, LinkState
 from infrastructure.jobs import define_submit, make_broker, queue_name
 from infrastructure.lease import Leases
+from infrastructure.network import condition_stream
 
 _LOOK_SECONDS = 1.0
 _MATCH_SECONDS = 1.0
@@ -186,15 +187,15 @@ class Worker:
         await asyncio.gather(running.task, return_exceptions=True)
         self._leases.release(f"link:{name}")
 
-    def _handle(self, link: str, lane: Lane, messages: Sequence[UUID]) -> None:
+    def _handle(self, link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
         """A dramatiq thread waits here until the messages of its job wait no more."""
-        asyncio.run_coroutine_threadsafe(self._submit(link, lane, messages), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._submit(link, lane, messages, via), self._loop).result()
 
-    async def _submit(self, name: str, lane: Lane, messages: Sequence[UUID]) -> None:
+    async def _submit(self, name: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
         running = self._running.get(name)
         if running is None:
             raise LinkGone(name)
-        if not await running.submitter(messages, lane):
+        if not await running.submitter(messages, lane, via):
             raise LinkGone(name)
 
     async def _doubt_abandoned(self, name: str, takeover: Takeover) -> None:
@@ -217,7 +218,7 @@ class Worker:
         }
         if state.phase in events:
             entry = Entry(
-                stream=stream_id("link", name),
+                stream=condition_stream(name),
                 version=None,
                 context=Context(actor="worker"),
                 events=(events[state.phase],),

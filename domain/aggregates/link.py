@@ -4,7 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from domain.events.link import Configured, Connected, Disabled, Enabled, LinkEvent, Lost
+from domain.events.link import (
+    Broken,
+    Configured,
+    Connected,
+    Disabled,
+    Draining,
+    Enabled,
+    LinkEvent,
+    Lost,
+    Mended,
+)
 from domain.values import Carrier
 
 
@@ -14,6 +24,7 @@ class Link:
 
     configured: Configured
     enabled: bool = False
+    draining: bool = False
 
     @property
     def name(self) -> str:
@@ -22,7 +33,7 @@ class Link:
 
     def serves(self, carrier: Carrier) -> bool:
         """Whether messages to this carrier's numbers may take it now."""
-        return self.enabled and carrier in self.configured.carriers
+        return self.enabled and not self.draining and carrier in self.configured.carriers
 
     def configure(self, configured: Configured) -> tuple[LinkEvent, ...]:
         """Change how it is reached; nothing to do where nothing changes."""
@@ -30,7 +41,11 @@ class Link:
 
     def enable(self) -> tuple[LinkEvent, ...]:
         """Route messages to it."""
-        return () if self.enabled else (Enabled(),)
+        return () if self.enabled and not self.draining else (Enabled(),)
+
+    def drain(self, *, reason: str) -> tuple[LinkEvent, ...]:
+        """Route no new message to it, and finish what is on the wire; nothing to do where it is off."""
+        return (Draining(reason=reason),) if self.enabled and not self.draining else ()
 
     def disable(self, *, reason: str) -> tuple[LinkEvent, ...]:
         """Route no message to it any more."""
@@ -43,10 +58,12 @@ def evolve(state: Link | None, event: LinkEvent, at: datetime) -> Link | None:  
         case Configured():
             return replace(state, configured=event) if state else Link(configured=event)
         case Enabled():
-            return replace(state, enabled=True) if state else None
+            return replace(state, enabled=True, draining=False) if state else None
         case Disabled():
-            return replace(state, enabled=False) if state else None
-        case Connected() | Lost():
+            return replace(state, enabled=False, draining=False) if state else None
+        case Draining():
+            return replace(state, draining=True) if state else None
+        case Connected() | Lost() | Broken() | Mended():
             return state
         case _:
             assert_never(event)

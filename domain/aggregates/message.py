@@ -93,13 +93,15 @@ class Message:
             segments=self.accepted.segments,
         )
 
-    def start_submission(self, *, link: str, now: datetime) -> tuple[MessageEvent, ...]:
+    def start_submission(
+        self, *, link: str, now: datetime, route: str = "", passed_over: tuple[str, ...] = ()
+    ) -> tuple[MessageEvent, ...]:
         """Hand it to a carrier; it expires instead where its time is over. Nothing to do unless it waits."""
         if self.status is not Status.ACCEPTED:
             return ()
         if now >= self.accepted.expires_at:
             return self.expire(now=now)
-        return (SubmissionStarted(attempt=self.attempt + 1, link=link),)
+        return (SubmissionStarted(attempt=self.attempt + 1, link=link, route=route, passed_over=passed_over),)
 
     def expire(self, *, now: datetime) -> tuple[MessageEvent, ...]:
         """Give it up where its validity is over: unsent it has expired; after a doubt it was sent, maybe."""

@@ -71,15 +71,19 @@ class RouteTable:
             raise NotFound("not_found", f"There is no route {name}.", field="name")
         return (RouteRemoved(name=name, reason=reason, by=by),)
 
-    def choose(self, wanted: Wanted, fitness: Mapping[str, Fitness]) -> Choice | None:
-        """The link of a message. `fitness` says how fit each link is for the message's carrier.
+    def choose(
+        self, wanted: Wanted, fitness: Mapping[str, Fitness], default: RouteSet | None = None
+    ) -> Choice | None:
+        """The link of a message. `fitness` says how fit each link is for the message's carrier; `default` is
+        `default_route(fitness)`, for who asks for many messages.
 
         The first route that is for the message and has a ready link decides. Where none has, the fittest
         link of the first route that has any: the message waits there. None where no link may take it.
         """
         passed: list[tuple[str, Fitness]] = []
         best: Choice | None = None
-        for route in self._for(wanted, fitness):
+        found = [route for route in self.routes if _is_for(route, wanted)]
+        for route in found or [default or default_route(fitness)]:
             chosen = _pick(route, wanted, fitness, tuple(passed))
             if chosen is not None and chosen.fitness is Fitness.READY:
                 return chosen
@@ -87,11 +91,6 @@ class RouteTable:
                 best = chosen
             passed += [(share.link, fitness.get(share.link, Fitness.NONE)) for share in route.shares]
         return best
-
-    def _for(self, wanted: Wanted, fitness: Mapping[str, Fitness]) -> Sequence[RouteSet]:
-        """The routes that are for a message; every link in equal shares where there is none."""
-        found = [route for route in self.routes if _is_for(route, wanted)]
-        return found or [_default(fitness)]
 
 
 def evolve(state: RouteTable | None, event: RouteEvent, at: datetime) -> RouteTable:  # noqa: ARG001
@@ -117,7 +116,8 @@ def _is_for(route: RouteSet, wanted: Wanted) -> bool:
     )
 
 
-def _default(fitness: Mapping[str, Fitness]) -> RouteSet:
+def default_route(fitness: Mapping[str, Fitness]) -> RouteSet:
+    """The route of messages that no other one is for: every link in equal shares."""
     return RouteSet(
         name=DEFAULT,
         priority=0,
@@ -164,8 +164,11 @@ def _by_weight(candidates: Sequence[Share], message: UUID) -> str:
     raise AssertionError("weights are positive")
 
 
+_RANKS = {fitness: rank for rank, fitness in enumerate(Fitness)}
+
+
 def _rank(fitness: Fitness) -> int:
-    return list(Fitness).index(fitness)
+    return _RANKS[fitness]
 
 
 def _require(route: RouteSet) -> None:

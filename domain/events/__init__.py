@@ -10,6 +10,7 @@ from domain.events import (
     link,
     message,
     reconciliation,
+    route,
     seal,
     signature,
     statement,
@@ -27,6 +28,7 @@ Event = (
     | link.LinkEvent
     | message.MessageEvent
     | reconciliation.ReconciliationEvent
+    | route.RouteEvent
     | seal.SealEvent
     | signature.SignatureEvent
     | statement.StatementEvent
@@ -65,8 +67,11 @@ TOPICS: dict[str, type[Event]] = {
         link.Configured,
         link.Enabled,
         link.Disabled,
+        link.Draining,
         link.Connected,
         link.Lost,
+        link.Broken,
+        link.Mended,
         message.Accepted,
         message.SubmissionStarted,
         message.Submitted,
@@ -84,6 +89,8 @@ TOPICS: dict[str, type[Event]] = {
         reconciliation.DifferenceResolved,
         seal.KeyCreated,
         seal.Sealed,
+        route.RouteSet,
+        route.RouteRemoved,
         signature.Drafted,
         signature.Approved,
         signature.Retired,

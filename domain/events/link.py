@@ -43,6 +43,14 @@ class Disabled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """No new message takes it; what waits for it goes elsewhere, what is on the wire is finished."""
+
+    TOPIC: ClassVar = "link.draining"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """The carrier accepted the bind."""
 
@@ -59,4 +67,23 @@ class Lost:
     reason: str
 
 
-LinkEvent = Configured | Enabled | Disabled | Connected | Lost
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """Its circuit breaker opened: too much is refused or not delivered; others are taken before it."""
+
+    TOPIC: ClassVar = "link.broken"
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """Its circuit breaker closed: it is tried again."""
+
+    TOPIC: ClassVar = "link.mended"
+    name: str
+
+
+ConditionEvent = Connected | Lost | Broken | Mended
+"""How a link does: in a stream of its own, whose last fact is what counts."""
+LinkEvent = Configured | Enabled | Disabled | Draining | ConditionEvent

@@ -73,6 +73,10 @@ class SubmissionStarted:
     TOPIC: ClassVar = "message.submission_started"
     attempt: int
     link: str
+    route: str = ""
+    """The route that chose the link; empty before there were routes."""
+    passed_over: tuple[str, ...] = ()
+    """Links that were asked first, each with what kept it: `mobile-1:down`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

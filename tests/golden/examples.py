@@ -16,6 +16,7 @@ from domain.events import (
     ledger,
     link,
     message,
+    route,
     seal,
     signature,
     template,
@@ -205,6 +206,21 @@ _ALL: tuple[Event, ...] = (
     link.Disabled(reason="repair"),
     link.Connected(name="mobile-1"),
     link.Lost(name="mobile-1", reason="reset by peer"),
+    link.Draining(reason="maintenance"),
+    link.Broken(name="mobile-1", reason="61 of 100 refused"),
+    link.Mended(name="mobile-1"),
+    route.RouteSet(
+        name="codes",
+        priority=10,
+        accounts=("acme",),
+        categories=(Category.OTP,),
+        carriers=(Carrier.MOBILE,),
+        signatures=("示例科技",),
+        shares=(route.Share(link="mobile-1", weight=7), route.Share(link="mobile-2", weight=3)),
+        extension="01",
+        by="cli:one",
+    ),
+    route.RouteRemoved(name="codes", reason="not needed", by="cli:one"),
     message.Accepted(
         account="acme",
         category=Category.MARKETING,
@@ -276,6 +292,7 @@ _TOTALS_2 = replace(
     mixed=(ledger.AtPrice(38_000, 1), ledger.AtPrice(48_000, 1)),
 )
 _SECOND: tuple[Event, ...] = (
+    message.SubmissionStarted(attempt=2, link="mobile-1", route="codes", passed_over=("mobile-2:down",)),
     contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
     ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
     replace(cast("ledger.Debited", next(e for e in _ALL if isinstance(e, ledger.Debited))), after=_TOTALS_2),

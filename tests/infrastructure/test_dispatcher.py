@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import dramatiq
@@ -12,23 +13,45 @@ from dramatiq.brokers.redis import RedisBroker
 from eventsourcing.persistence import IntegrityError, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 
+from application.choose_route import Network
 from application.ports import Entry
 from application.reactions import SubmitJob
+from application.submit_messages import Via
 from domain.aggregates.link import Link
-from domain.events.message import DoubtResolved, SubmissionRefused
+from domain.aggregates.route import RouteTable
+from domain.events.link import ConditionEvent, Connected, Lost
+from domain.events.message import Accepted, DoubtResolved, SubmissionRefused
 from domain.recorded import Context
 from domain.values import Carrier, Lane
 from infrastructure import jobs
-from infrastructure.dispatcher import TRACKING, Dispatcher, Links
+from infrastructure.dispatcher import TRACKING, Dispatcher
 from infrastructure.jobs import make_broker, messages_in_jobs, waiting
 from infrastructure.log_reader import LogReader
 from infrastructure.recorder import LedgerRecorder
+from infrastructure.rerouting import Rerouting
 from tests.application.office import configured
+from tests.domain.facts import accepted
 from tests.projections.histories import History, Sent
 
 BY = Context(actor="test")
 ONE = Link(configured=configured("one", Carrier.MOBILE, Carrier.UNICOM), enabled=True)
 TWO = Link(configured=configured("two", Carrier.MOBILE), enabled=True)
+
+
+def network(*links: Link, **conditions: ConditionEvent) -> Network:
+    """These links, all connected unless it is said otherwise, and no routes."""
+    known: dict[str, ConditionEvent] = {link.name: Connected(name=link.name) for link in links}
+    return Network(links=links, conditions=known | conditions, table=RouteTable())
+
+
+def facts(ids: Sequence[UUID]) -> dict[UUID, Accepted]:
+    """What a message is routed by, for ids that are in no log: the carrier stands in the id."""
+    return {id_: replace(accepted(), carrier=list(Carrier)[id_.int % len(Carrier)]) for id_ in ids}
+
+
+def id_for(carrier: Carrier, number: int = 0) -> UUID:
+    """An id of which `facts` says this carrier."""
+    return UUID(int=list(Carrier).index(carrier) + len(Carrier) * number)
 
 
 class ForgetfulTracking(PostgresTrackingRecorder):
@@ -50,11 +73,21 @@ class Post:
         self.broker = broker
         self.tracking = ForgetfulTracking(recorder.datastore)
         self.story = History(recorder=recorder)
+        self.network = network(*links)
         self.recorder = recorder
         self.log = log
         self.dispatcher = Dispatcher(
-            log=log, tracking=self.tracking, broker=broker, links=Links(lambda: links), job_messages=10
+            log=log,
+            tracking=self.tracking,
+            broker=broker,
+            network=lambda: self.network,
+            accepted=self.facts,
+            job_messages=10,
         )
+
+    def facts(self, messages: Sequence[UUID]) -> dict[UUID, Accepted]:
+        """Those of messages in the log; made up for others."""
+        return facts(messages) | {one.id: one.state.accepted for one in self.story.everything}
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -126,7 +159,11 @@ def test_a_job_carries_ids_only(post):
     with post.following():
         eventually(post.caught_up)
     (job,) = post.jobs()
-    assert (job.args[0], job.args[1], job.kwargs) == ("one", "realtime", {})
+    assert (job.args[0], job.args[1], job.kwargs) == (
+        "one",
+        "realtime",
+        {"route": "default", "passed_over": []},
+    )
     assert UUID(job.args[2][0])
 
 
@@ -162,7 +199,8 @@ def test_two_dispatchers_at_once_lose_nothing(post, recorder, broker, log):
         log=log,
         tracking=PostgresTrackingRecorder(recorder.datastore),
         broker=broker,
-        links=Links(lambda: [ONE]),
+        network=lambda: network(ONE),
+        accepted=facts,
         job_messages=10,
     )
     stop = threading.Event()
@@ -208,24 +246,28 @@ def test_a_refusal_for_the_moment_and_a_resend_get_another_job(post, broker):
     assert post.in_jobs(lane=Lane.BATCH) == [str(resent.id)]
 
 
-def test_the_links_of_a_carrier_take_turns_job_by_job(recorder, broker, log):
+def test_the_links_of_a_carrier_share_its_messages(recorder, broker, log):
     post = Post(recorder, broker, log, ONE, TWO)
-    for _ in range(4):
-        post.dispatcher.dispatch([SubmitJob(uuid4(), Carrier.MOBILE, Lane.REALTIME)])
-    assert (len(post.in_jobs("one")), len(post.in_jobs("two"))) == (2, 2)
+    for number in range(4):
+        post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE, number), Carrier.MOBILE, Lane.REALTIME)])
+    assert len(post.in_jobs("one")) + len(post.in_jobs("two")) == 4
     assert post.dispatcher.links_of(Carrier.MOBILE) == ["one", "two"]
     assert post.dispatcher.links_of(Carrier.UNICOM) == ["one"]
 
 
 def test_a_carrier_without_a_link_leaves_its_messages_to_the_sweep_and_stops_nobody(post):
-    jobs_for = [SubmitJob(uuid4(), carrier, Lane.REALTIME) for carrier in (Carrier.TELECOM, Carrier.MOBILE)]
+    jobs_for = [
+        SubmitJob(id_for(carrier), carrier, Lane.REALTIME) for carrier in (Carrier.TELECOM, Carrier.MOBILE)
+    ]
     post.dispatcher.dispatch(jobs_for)
     assert post.in_jobs() == [str(jobs_for[1].message)]
 
 
 def test_a_disabled_link_gets_no_jobs(recorder, broker, log):
     post = Post(recorder, broker, log, Link(configured=ONE.configured), TWO)
-    post.dispatcher.dispatch([SubmitJob(uuid4(), Carrier.MOBILE, Lane.REALTIME) for _ in range(3)])
+    post.dispatcher.dispatch(
+        [SubmitJob(id_for(Carrier.MOBILE, number), Carrier.MOBILE, Lane.REALTIME) for number in range(3)]
+    )
     assert (len(post.in_jobs("one")), len(post.in_jobs("two"))) == (0, 3)
 
 
@@ -235,7 +277,8 @@ def test_while_redis_is_away_no_position_is_recorded_and_nothing_is_lost(post, r
         log=log,
         tracking=post.tracking,
         broker=make_broker("redis://127.0.0.1:9/0"),
-        links=Links(lambda: [ONE]),
+        network=lambda: network(ONE),
+        accepted=facts,
         job_messages=10,
     )
     stop = threading.Event()
@@ -275,7 +318,7 @@ def test_the_actor_gets_what_was_enqueued_and_a_failed_job_comes_back(broker):
     calls: list[tuple[str, Lane, list[UUID]]] = []
     done = threading.Event()
 
-    def handle(link: str, lane: Lane, messages: list[UUID]) -> None:
+    def handle(link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
         calls.append((link, lane, list(messages)))
         if len(calls) == 1:
             raise RuntimeError("the link is gone")
@@ -291,3 +334,51 @@ def test_the_actor_gets_what_was_enqueued_and_a_failed_job_comes_back(broker):
     finally:
         worker.stop()
     assert calls == [("one", Lane.REALTIME, [message])] * 2
+
+
+def test_messages_go_over_another_link_while_theirs_is_down(recorder, broker, log):
+    post = Post(recorder, broker, log, ONE, TWO)
+    post.network = network(ONE, TWO, one=Lost(name="one", reason="reset"))
+    sent = [SubmitJob(id_for(Carrier.MOBILE, number), Carrier.MOBILE, Lane.BATCH) for number in range(5)]
+    post.dispatcher.dispatch(sent)
+    assert (len(post.in_jobs("one", Lane.BATCH)), len(post.in_jobs("two", Lane.BATCH))) == (0, 5)
+    (job,) = post.jobs("two", Lane.BATCH)
+    assert job.kwargs == {"route": "default", "passed_over": ["one:down"]}
+
+
+def test_what_waits_for_a_link_that_stays_down_is_given_to_another(recorder, broker, log):
+    post, now = Post(recorder, broker, log, ONE, TWO), [0.0]
+    rerouting = Rerouting(broker, post.dispatcher, clock=lambda: now[0])
+    waiting_ids = [id_for(Carrier.MOBILE, number) for number in range(12)]
+    post.network = network(ONE)
+    post.dispatcher.dispatch([SubmitJob(id_, Carrier.MOBILE, Lane.REALTIME) for id_ in waiting_ids])
+    post.network = network(ONE, TWO, one=Lost(name="one", reason="reset"))
+    assert rerouting.step() == 0, "a connection that is back soon keeps its jobs"
+    now[0] = 5.0
+    assert rerouting.step() == 12
+    assert (post.in_jobs("one"), sorted(post.in_jobs("two"))) == ([], sorted(map(str, waiting_ids)))
+    assert rerouting.step() == 0
+
+
+def test_what_has_no_other_way_stays_where_it_waits(recorder, broker, log):
+    post, now = Post(recorder, broker, log, ONE), [0.0]
+    rerouting = Rerouting(broker, post.dispatcher, clock=lambda: now[0])
+    post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE), Carrier.MOBILE, Lane.REALTIME)])
+    post.network = network(ONE, one=Lost(name="one", reason="reset"))
+    rerouting.step()
+    now[0] = 60.0
+    assert rerouting.step() == 0
+    assert len(post.in_jobs("one")) == 1
+
+
+def test_a_draining_link_gives_away_what_waits_and_gets_nothing_new(recorder, broker, log):
+    post, now = Post(recorder, broker, log, ONE, TWO), [0.0]
+    rerouting = Rerouting(broker, post.dispatcher, clock=lambda: now[0])
+    post.network = network(ONE)
+    post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE), Carrier.MOBILE, Lane.REALTIME)])
+    post.network = network(replace(ONE, draining=True), TWO)
+    rerouting.step()
+    now[0] = 5.0
+    assert rerouting.step() == 1
+    post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE, 7), Carrier.MOBILE, Lane.REALTIME)])
+    assert (len(post.in_jobs("one")), len(post.in_jobs("two"))) == (0, 2)

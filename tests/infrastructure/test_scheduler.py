@@ -18,8 +18,7 @@ from application.seal_ledgers import SETTLED_AFTER
 from application.send_messages import Draft, SendMessages, Sent
 from application.settling import Settling
 from application.submit_messages import MessageSubmitter
-from domain.aggregates import fold, link, message
-from domain.aggregates.link import Link
+from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.events.contract import Terms
 from domain.events.ledger import Closed, Opened, Refunded
@@ -27,9 +26,10 @@ from domain.recorded import Context
 from domain.values import ChargeOn, Lane, UnknownPolicy, local_day, local_year, stream_id
 from infrastructure import bootstrap, jobs, scheduler
 from infrastructure.bootstrap import Platform, utc_now
-from infrastructure.dispatcher import Dispatcher, Links
+from infrastructure.dispatcher import Dispatcher
 from infrastructure.jobs import make_broker
 from infrastructure.log_reader import LogReader
+from infrastructure.network import accepted_of, read_network
 from infrastructure.projector import ReadModels, read_models
 from infrastructure.scheduler import Scheduler, prepare_day
 from infrastructure.sealing import newest_seals
@@ -135,10 +135,6 @@ def desk(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Desk]:
     settings = settings_for(database_url, tmp_path, redis_url=redis_url)
     broker = make_broker(redis_url)
 
-    def links(platform: Platform) -> list[Link]:
-        folded = (fold(link.evolve, history) for history in platform.store.nouns("link.configured"))
-        return [state for state in folded if state is not None]
-
     with (
         bootstrap.platform(settings, now=clock.now) as platform,
         read_models(settings) as models,
@@ -148,7 +144,8 @@ def desk(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Desk]:
             log=log,
             tracking=PostgresTrackingRecorder(platform.store.datastore),
             broker=broker,
-            links=Links(lambda: links(platform)),
+            network=lambda: read_network(platform.store),
+            accepted=lambda ids: accepted_of(platform.store, ids),
             job_messages=10,
         )
         yield Desk(platform, Scheduler(platform, broker, dispatcher), broker, models, clock)

@@ -60,9 +60,7 @@ class Billed:
             self._append(stream, version, event)
 
     def _append(self, stream: UUID, version: int, event: Any) -> None:  # noqa: ANN401
-        self.store.disk.append(
-            Recorded(stream=stream, version=version, at=self.at, context=BY, event=event)
-        )
+        self.store.disk.append(Recorded(stream=stream, version=version, at=self.at, context=BY, event=event))
 
     def post(self, year: int, *events: LedgerEvent) -> int:
         """Append postings; the version of the last."""
@@ -174,16 +172,12 @@ class Billed:
 
     def try_issue(self, period: str) -> tuple[Statement, bool]:
         """Issue, and whether it was."""
-        return run(
-            issue(self.store, self.read, account=self.account, period=period_of(period), context=BY)
-        )
+        return run(issue(self.store, self.read, account=self.account, period=period_of(period), context=BY))
 
     def preview(self, period: str) -> Content:
         """What it would say."""
         return run(
-            issue_statements.preview(
-                self.store, self.read, account=self.account, period=period_of(period)
-            )
+            issue_statements.preview(self.store, self.read, account=self.account, period=period_of(period))
         )
 
     def parts_of(self, line: Line, months: Months) -> list[Part]:

@@ -1,0 +1,53 @@
+"""Routes: set, remove, and read the table."""
+
+import re
+
+from application.platform import change, load
+from application.ports import Store
+from domain.aggregates import route
+from domain.aggregates.route import RouteTable
+from domain.errors import BadInput
+from domain.events import Event
+from domain.events.route import RouteSet
+from domain.recorded import Context
+from domain.values import stream_id
+
+STREAM = stream_id("routes")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+
+
+async def read_routes(store: Store) -> RouteTable:
+    """The table as it stands."""
+    table, _ = await load(store, STREAM, route.evolve)
+    return table or RouteTable()
+
+
+async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tuple[Event, ...]:
+    """Make a route, or make it anew. Refuses route_name, route_invalid, link_unknown."""
+    if not _NAME.fullmatch(wanted.name):
+        raise BadInput(
+            "route_name", "A route's name is 1 to 32 small letters, digits and dashes.", field="name"
+        )
+    links = [share.link for share in wanted.shares]
+    known = await store.load([stream_id("link", link) for link in links])
+    unknown = [link for link in links if stream_id("link", link) not in known]
+    if unknown:
+        raise BadInput("link_unknown", f"There is no link {unknown[0][:32]}.", field="shares")
+    return await change(
+        store,
+        STREAM,
+        route.evolve,
+        lambda table: (table or RouteTable()).set_route(wanted),
+        context,
+    )
+
+
+async def remove_route(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
+    """Ask a route no more. Refuses not_found."""
+    return await change(
+        store,
+        STREAM,
+        route.evolve,
+        lambda table: (table or RouteTable()).remove(name=name, reason=reason, by=context.actor),
+        context,
+    )

@@ -1,0 +1,67 @@
+"""Links, how they do, and the route table, read afresh every second: changes take effect by themselves."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
+from uuid import UUID
+
+from application.choose_route import Network
+from application.manage_routes import STREAM
+from domain.aggregates import fold, link, route
+from domain.aggregates.link import Link
+from domain.aggregates.route import RouteTable
+from domain.events.link import ConditionEvent
+from domain.events.message import Accepted
+from domain.values import stream_id
+from infrastructure.event_store import EventStore
+
+_AGE_SECONDS = 1.0
+
+
+def condition_stream(name: str) -> UUID:
+    """Where it is told how a link does; apart from its configuration, which is read whole."""
+    return stream_id("link-condition", name)
+
+
+class NetworkReader:
+    """The network as it stands, at most a second old. For threads without an event loop."""
+
+    def __init__(self, read: Callable[[], Network]) -> None:
+        self._read = read
+        self._known = Network(links=(), conditions={}, table=RouteTable())
+        self._until = 0.0
+
+    def __call__(self) -> Network:
+        """The network now."""
+        if time.monotonic() >= self._until:
+            self._known = self._read()
+            self._until = time.monotonic() + _AGE_SECONDS
+        return self._known
+
+
+def read_network(store: EventStore) -> Network:
+    """The network from the log."""
+    links = _links(store)
+    last = store.last_events([condition_stream(one.name) for one in links])
+    conditions = {
+        one.name: found.event
+        for one in links
+        if (found := last.get(condition_stream(one.name))) is not None
+        and isinstance(found.event, get_args(ConditionEvent))
+    }
+    table = fold(route.evolve, store.histories([STREAM]).get(STREAM, ()))
+    return Network(links=links, conditions=conditions, table=table or RouteTable())
+
+
+def accepted_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, Accepted]:
+    """What messages are routed by, from their first events."""
+    return {
+        stream: recorded.event
+        for stream, recorded in store.first_events(messages).items()
+        if isinstance(recorded.event, Accepted)
+    }
+
+
+def _links(store: EventStore) -> Sequence[Link]:
+    folded = (fold(link.evolve, history) for history in store.nouns("link.configured"))
+    return [state for state in folded if state is not None]
