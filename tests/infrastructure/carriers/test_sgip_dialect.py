@@ -158,7 +158,7 @@ def test_a_receipt_and_a_reply_that_come_over_our_own_connection_are_taken_and_a
     report, reply = (dialect().hear(GOLDEN[name]) for name in ("report_state2_err25", "deliver_mo_ucs2"))
     assert (report.content.status, report.content.error_code) == ("UNDELIV", "25")
     assert reply.content == Reply(
-        phone="8613012345678",
+        phone=sgip.decode(GOLDEN["deliver_mo_ucs2"]).phone,
         destination="10655001",
         payload="上行回复TD".encode("utf-16-be"),
         data_coding=8,

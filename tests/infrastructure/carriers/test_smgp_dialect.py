@@ -141,7 +141,7 @@ def test_a_golden_receipt_says_everything_and_is_acknowledged_by_its_own_id(name
         error_code="000",
         done_text="2611231726",
         done_at=datetime(2026, 11, 23, 17, 26, tzinfo=CHINA),
-        phone="8613301234567",
+        phone="86" + smgp.decode(GOLDEN["deliver_mo_ucs2_notlv"]).source,
     )
     answer = dialect().answer_delivery(delivery, stored=True)
     assert answer.hex() == "0000001a800000030000000a0100611123172601234600000000"
@@ -150,7 +150,7 @@ def test_a_golden_receipt_says_everything_and_is_acknowledged_by_its_own_id(name
 def test_the_golden_reply_is_handed_on_and_acknowledged_as_the_golden_answer():
     delivery = dialect().hear(GOLDEN["deliver_mo_ucs2_notlv"])
     assert delivery.content == Reply(
-        phone="8613301234567",
+        phone="86" + smgp.decode(GOLDEN["deliver_mo_ucs2_notlv"]).source,
         destination="1069000112",
         payload="上行回复TD".encode("utf-16-be"),
         data_coding=8,
