@@ -75,6 +75,8 @@ def seed(database_url: str, schema: str, count: int) -> None:
             into.write("".join(lines))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"VACUUM ANALYZE {schema}.stored_events".encode())
+        # What seeding left to be written would otherwise be written while something else is measured.
+        connection.execute("CHECKPOINT")
 
 
 def statement(path: Path, count: int, *, share: float = 0.03) -> Counter[str]:
