@@ -54,6 +54,11 @@ class Connection(asyncio.Protocol):
         return self._session.phase is Phase.BOUND
 
     @property
+    def renewing(self) -> bool:
+        """It ends for want of traffic, and the next one follows at once."""
+        return self._session.renewing
+
+    @property
     def pending(self) -> int:
         """The number of parts that wait for an answer."""
         return self._session.pending

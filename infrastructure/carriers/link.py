@@ -152,9 +152,10 @@ class CarrierLink:
         Beyond `capacity()` the part waits in a queue; it becomes NotSent if the connection goes first.
         """
         handed = _Handed(part, key, asyncio.get_running_loop().create_future())
-        if self._connection is None or not self._connection.bound or self._closing.is_set():
+        bound = self._connection is not None and self._connection.bound
+        if self._closing.is_set() or not (bound or self._changes_over):
             handed.future.set_result(NotSent("not bound", ended=self._closing.is_set()))
-        elif self._queue or self.capacity() <= 0:
+        elif self._connection is None or self._queue or self.capacity() <= 0:
             self._queue.append(handed)
             self._wake()
         else:
@@ -169,6 +170,11 @@ class CarrierLink:
         if free > 0:
             free = min(free, self._bucket.available(self._clock()))
         return max(free - len(self._queue), 0)
+
+    @property
+    def _changes_over(self) -> bool:
+        """An idle connection makes room for the next one: what comes now waits for that."""
+        return self._renewing or (self._connection is not None and self._connection.renewing)
 
     @property
     def rate(self) -> float:
@@ -223,6 +229,7 @@ class CarrierLink:
         except (OSError, TimeoutError) as error:
             self._connection = None
             self._renewing = False
+            self._drop_queue("cannot connect")
             self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
             return
         finally:
@@ -281,6 +288,7 @@ class CarrierLink:
         """Nobody has to hear that an idle connection made room for the next one."""
         if not self._renewing:
             self._say(LinkPhase.BOUND)
+        self._renewing = False
 
     def _say(self, phase: LinkPhase, reason: str = "") -> None:
         _log.info("link %s: %s %s", self._settings.name, phase, reason)
@@ -330,7 +338,7 @@ class CarrierLink:
                     self._note_bound()
                 case BindRefused():
                     self._refusal = event
-                case Closed():
+                case Closed() if event.reason != IDLE:
                     self._drop_queue(event.reason)
         self._something_happened.set()
         self._wake()

@@ -135,6 +135,11 @@ class Session:
         """The number of parts that can be submitted now."""
         return self._limits.window - len(self._pending) if self.phase is Phase.BOUND else 0
 
+    @property
+    def renewing(self) -> bool:
+        """It takes leave, or has taken it, only to make room for the next session."""
+        return self._renewing
+
     def start(self, now: float) -> None:
         """Ask to be let in."""
         self._phase_sequence = self._next_sequence()
@@ -294,6 +299,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return
         self.phase = Phase.CLOSED
+        self._renewing = reason == IDLE
         if self._unwritten:
             # They are reported as not sent, so they must not go out with the farewell.
             self._output.clear()

@@ -34,7 +34,7 @@ from infrastructure.carriers.sgip_pdus import (
     UserReportResp,
     sequence_text,
 )
-from infrastructure.carriers.traffic import LinkPhase
+from infrastructure.carriers.traffic import LinkPhase, NotSent, Taken
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import serve
@@ -452,6 +452,40 @@ def test_an_idle_link_is_renewed_without_a_word():
                 await our.link.ready()
             assert our.phases == [LinkPhase.CONNECTING, LinkPhase.BOUND]
             assert (await our.send(part()))[0].carrier_id
+
+    asyncio.run(play())
+
+
+def test_a_part_that_comes_while_an_idle_link_is_renewed_goes_over_the_next_connection():
+    async def play() -> None:
+        now = 0.0
+        async with (
+            await serve(carrier(protocol="sgip12")) as simulator,
+            desk(simulator.port, clock=lambda: now, protocol="sgip12", keep_alive_seconds=0.1) as our,
+        ):
+            await our.link.ready()
+            now += 0.2
+            our.link._connection._tick()
+            assert our.link.capacity() == 0
+            first, second = our.link.submit(part(1)), our.link.submit(part(2))
+            assert {type(await first), type(await second)} == {Taken}
+            assert (simulator.counters.binds, simulator.counters.submitted) == (2, 2)
+
+    asyncio.run(play())
+
+
+def test_a_part_that_waits_for_a_renewal_that_fails_was_not_sent():
+    async def play() -> None:
+        now = 0.0
+        simulator = await serve(carrier(protocol="sgip12"))
+        async with desk(simulator.port, clock=lambda: now, protocol="sgip12", keep_alive_seconds=0.1) as our:
+            await our.link.ready()
+            simulator._server.close()
+            now += 0.2
+            our.link._connection._tick()
+            assert our.link.capacity() == 0
+            assert await our.link.submit(part()) == NotSent("cannot connect")
+            await simulator.close()
 
     asyncio.run(play())
 
