@@ -94,9 +94,9 @@ def list_accounts(as_json: AsJson = False) -> None:
     """All accounts with their terms and what they used this year."""
 
     async def run(platform: "Platform") -> list[dict[str, Any]]:
-        signed = await platform.store.founded("contract.signed")
-        names = sorted(getattr(recorded.event, "account", "") for recorded in signed)
-        return [await _row(platform, name) for name in names]
+        from application.books import accounts_of
+
+        return [await _row(platform, name) for name in await accounts_of(platform.store)]
 
     columns = {
         "account": "account",

@@ -8,11 +8,11 @@ import typer
 from api import tables
 from api.cli_accounts import Account, day_of, micro_yuan, state_of
 from api.cli_session import AsJson, By, Reason, person, said, work
-from domain.errors import BadInput, NotFound
-from domain.values import ChargeOn, Counting, PartialYears, UnknownPolicy, local_day, stream_id
+from domain.errors import BadInput
+from domain.values import ChargeOn, Counting, PartialYears, UnknownPolicy, local_day
 
 if TYPE_CHECKING:
-    from domain.aggregates.contract import Amendment, Contract
+    from domain.aggregates.contract import Amendment
     from domain.events.contract import Terms
     from infrastructure.bootstrap import Platform
 
@@ -110,9 +110,10 @@ def amend(
         raise BadInput("terms_invalid", "Say which terms change: --price, --allowance, --years, …")
 
     async def run(platform: "Platform") -> dict[str, Any]:
+        from application.books import contract_of
         from application.manage_amendments import propose_amendment
 
-        terms = replace((await _load(platform, account)).terms_on(first), **changes)
+        terms = replace((await contract_of(platform.store, account)).terms_on(first), **changes)
         await propose_amendment(
             platform.store,
             account=account,
@@ -123,7 +124,7 @@ def amend(
             reason=reason,
             context=person(by),
         )
-        return _amendment((await _load(platform, account)).amendments[-1])
+        return _amendment((await contract_of(platform.store, account)).amendments[-1])
 
     made = work(run)
     if as_json:
@@ -138,12 +139,13 @@ def approve(account: Account, number: Number, by: By = "", as_json: AsJson = Fal
 
     async def run(platform: "Platform") -> dict[str, Any]:
         from application.apply_amendments import apply_amendments
+        from application.books import contract_of
         from application.manage_amendments import approve_amendment
 
         context = person(by)
         await approve_amendment(platform.store, account=account, number=number, context=context)
         await apply_amendments(platform.store, account=account, context=context)
-        return _amendment((await _load(platform, account)).amendments[number - 1])
+        return _amendment((await contract_of(platform.store, account)).amendments[number - 1])
 
     made = work(run)
     if as_json:
@@ -207,20 +209,11 @@ def pay(
     said(f"account {account}: stage {stage} is paid" + ("" if done else " already"))
 
 
-async def _load(platform: "Platform", account: str) -> "Contract":
-    from application.platform import load
-    from domain.aggregates import contract
-
-    state, _ = await load(platform.store, stream_id("contract", account), contract.evolve)
-    if state is None:
-        raise NotFound("not_found", f"There is no account {account}.")
-    return state
-
-
 async def _document(platform: "Platform", account: str) -> dict[str, Any]:
+    from application.books import contract_of
     from domain.aggregates import fee
 
-    state = await _load(platform, account)
+    state = await contract_of(platform.store, account)
     today = local_day(await platform.store.now())
     return {
         "account": account,

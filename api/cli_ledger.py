@@ -51,9 +51,9 @@ def show(
 async def _totals(platform: "Platform", account: str, year: int | None) -> list[dict[str, Any]]:
     """One row an account whose year is open."""
     asked = year or local_year(await platform.store.now())
-    signed = {
-        getattr(recorded.event, "account", "") for recorded in await platform.store.founded("contract.signed")
-    }
+    from application.books import accounts_of
+
+    signed = set(await accounts_of(platform.store))
     if account and account not in signed:
         raise NotFound("not_found", f"There is no account {account}.")
     rows: list[dict[str, Any]] = []

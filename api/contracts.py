@@ -29,14 +29,13 @@ from api.messages import OF_A_BODY
 from api.schemas import money
 from application import manage_amendments, manage_contracts
 from application.apply_amendments import apply_amendments
-from application.platform import load
-from domain.aggregates import contract, fee
+from application.books import contract_of
+from domain.aggregates import fee
 from domain.aggregates.access import Key
 from domain.aggregates.contract import Amendment, Contract
-from domain.errors import NotFound
 from domain.events.access import Scope
 from domain.events.contract import Terms
-from domain.values import local_day, stream_id
+from domain.values import local_day
 from infrastructure.bootstrap import Platform
 
 router = APIRouter(tags=["billing"])
@@ -129,7 +128,7 @@ async def propose(request: Request) -> Response:
     """New terms from a day on; they hold once two different people have approved."""
     key, platform, body = await finance_call(request, AmendmentRequest)
     account = key.speaks_for(body.account)
-    agreed = await _load(platform, account)
+    agreed = await contract_of(platform.store, account)
     await manage_amendments.propose_amendment(
         platform.store,
         account=account,
@@ -140,7 +139,7 @@ async def propose(request: Request) -> Response:
         reason=body.reason,
         context=context_of(request, key),
     )
-    after = await _load(platform, account)
+    after = await contract_of(platform.store, account)
     return answer(_amendment(after.amendments[-1]), 201)
 
 
@@ -162,7 +161,7 @@ async def approve(request: Request, number: int) -> Response:
     account, context = key.speaks_for(body.account), context_of(request, key)
     await manage_amendments.approve_amendment(platform.store, account=account, number=number, context=context)
     await apply_amendments(platform.store, account=account, context=context)
-    return answer(_amendment((await _load(platform, account)).amendments[number - 1]))
+    return answer(_amendment((await contract_of(platform.store, account)).amendments[number - 1]))
 
 
 @router.post(
@@ -188,7 +187,7 @@ async def withdraw(request: Request, number: int) -> Response:
         reason=body.reason,
         context=context_of(request, key),
     )
-    return answer(_amendment((await _load(platform, account)).amendments[number - 1]))
+    return answer(_amendment((await contract_of(platform.store, account)).amendments[number - 1]))
 
 
 @router.post(
@@ -272,15 +271,8 @@ def changed(terms: Terms, change: TermsChange) -> Terms:
     return replace(terms, **given)
 
 
-async def _load(platform: Platform, account: str) -> Contract:
-    state, _ = await load(platform.store, stream_id("contract", account), contract.evolve)
-    if state is None:
-        raise NotFound("not_found", f"There is no account {account}.", field="account")
-    return state
-
-
 async def _contract(platform: Platform, account: str) -> Response:
-    state = await _load(platform, account)
+    state = await contract_of(platform.store, account)
     today = local_day(await platform.store.now())
     return answer(
         ContractAnswer(

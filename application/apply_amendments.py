@@ -7,10 +7,11 @@ posted once, whoever is killed when; what changes afterwards is the next one.
 
 from collections.abc import MutableMapping, Sequence
 
+from application.books import accounts_of, ledger_of
 from application.platform import load
 from application.ports import Committed, Entry, PostAdjustment, Store
 from application.repricing import Repricing, retroactive_ones
-from application.reset_quota import accounts_of, read_ledger, set_allowance
+from application.reset_quota import set_allowance
 from domain.aggregates import contract
 from domain.aggregates.contract import Amendment, Contract
 from domain.events.adjustment import Approved, Requested
@@ -46,7 +47,7 @@ async def _allowance(store: Store, agreed: Contract, version: int, context: Cont
     It is guarded by the contract: what was changed meanwhile, the next run does.
     """
     today = local_day(await store.now())
-    charge = set_allowance(agreed, await read_ledger(store, agreed.account, today.year), on=today)
+    charge = set_allowance(agreed, await ledger_of(store, agreed.account, today.year), on=today)
     if charge is None:
         return []
     stream = stream_id("contract", agreed.account)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.books import accounts_of
 from application.draft_statement import Drafts
 from application.platform import change
 from application.ports import Store
 from application.postings import ReadPostings
-from application.read_statements import accounts, open_book
+from application.read_statements import open_book
 from domain.aggregates import statement
 from domain.aggregates.statement import Statement, Unbalanced
 from domain.errors import BadInput, NotFound, Refusal
@@ -77,7 +78,7 @@ async def issue_all(
     """Issue the period for every account; what one of them is refused for keeps no other one."""
     return [
         await _outcome(store, read, account=account, period=period, context=context)
-        for account in await accounts(store)
+        for account in await accounts_of(store)
     ]
 
 
@@ -87,7 +88,7 @@ async def issue_due(
     """Every month up to `last` that is not issued, for every account, in order; an account stops at its first
     refusal. Only what was issued or refused is told."""
     told: list[IssueOutcome] = []
-    for account in await accounts(store):
+    for account in await accounts_of(store):
         book = await open_book(store, account)
         first = max([book.begins, *(one.period.following for one in book.months)])
         for period in months_between(first, last):

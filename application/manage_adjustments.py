@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from application.books import contract_of
 from application.manage_contracts import require_text
 from application.platform import MAX_TRIES, change, load
 from application.ports import Committed, Conflict, Entry, PostAdjustment, Store
-from domain.aggregates import adjustment, contract, fold
+from domain.aggregates import adjustment, fold
 from domain.aggregates.adjustment import Adjustment, AdjustmentState
 from domain.aggregates.contract import Contract
 from domain.errors import BadInput, Conflicting, NotFound, Refusal
@@ -61,7 +62,7 @@ async def request_adjustment(
     require_text(asked.reason, "reason")
     if asked.reference:
         require_text(asked.reference, "reference")
-    agreed = await _contract(store, asked.account)
+    agreed = await contract_of(store, asked.account)
     year = _year(asked.period, agreed, today=local_day(await store.now()))
     if max(abs(asked.segments), abs(asked.amount_micros)) > _MOST:
         raise BadInput("adjustment_too_large", "Nobody can mean that much.", field="segments")
@@ -156,7 +157,7 @@ async def _charge(store: Store, state: Adjustment, events: Sequence[Event]) -> P
 
 async def posting(store: Store, wanted: Requested, *, approved_by: tuple[str, ...]) -> PostAdjustment:
     """What posts an adjustment: beyond the allowance of the year's last known day at the price of its period."""
-    agreed = await _contract(store, wanted.account)
+    agreed = await contract_of(store, wanted.account)
     known = min(local_day(await store.now()), date(wanted.year, 12, 31))
     return PostAdjustment(
         account=wanted.account,
@@ -166,13 +167,6 @@ async def posting(store: Store, wanted: Requested, *, approved_by: tuple[str, ..
         allowance=agreed.allowance_for(wanted.year, on=known),
         price_micros=_price(agreed, wanted.year, period=wanted.period),
     )
-
-
-async def _contract(store: Store, account: str) -> Contract:
-    agreed, _ = await load(store, stream_id("contract", account), contract.evolve)
-    if agreed is None:
-        raise NotFound("not_found", f"There is no account {account}.", field="account")
-    return agreed
 
 
 def _price(agreed: Contract, year: int, *, period: str = "") -> int:

@@ -6,10 +6,10 @@ Each level of a year is told once; run again it finds nothing to do.
 from collections.abc import Sequence
 from datetime import datetime
 
+from application.books import accounts_of, ledger_of
 from application.directory import Directory
 from application.platform import change
 from application.ports import Store
-from application.reset_quota import accounts_of, read_ledger
 from domain.aggregates.ledger import Ledger
 from domain.events.alarm import Raised
 from domain.recorded import Context
@@ -22,7 +22,7 @@ async def raise_alarms(store: Store, directory: Directory, *, context: Context) 
     raised: list[Raised] = []
     for account in await accounts_of(store):
         agreed = await directory.contract(account)
-        ledger = await read_ledger(store, account, today.year)
+        ledger = await ledger_of(store, account, today.year)
         if agreed is None:
             continue
         due = levels_reached(ledger, agreed.state.terms_on(today).alarm_percents)

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.platform import load
+from application.books import contract_of
 from application.ports import Store
-from domain.aggregates import contract, fold, statement
+from domain.aggregates import fold, statement
 from domain.aggregates.contract import Contract
 from domain.aggregates.statement import Statement
 from domain.errors import NotFound
-from domain.events.contract import Signed
 from domain.periods import Period, month_at, month_of, months_between
 from domain.values import stream_id
 
@@ -58,9 +57,7 @@ class Book:
 
 async def open_book(store: Store, account: str) -> Book:
     """What an account was billed so far. Refuses not_found."""
-    agreed, _ = await load(store, stream_id("contract", account), contract.evolve)
-    if agreed is None:
-        raise NotFound("not_found", f"There is no account {account}.", field="account")
+    agreed = await contract_of(store, account)
     now = await store.now()
     months = months_between(_begins(agreed, now), month_at(now))
     years = {month.year for month in months}
@@ -74,12 +71,6 @@ async def open_book(store: Store, account: str) -> Book:
         now=now,
         statements={period: state for period, state in found.items() if state is not None},
     )
-
-
-async def accounts(store: Store) -> list[str]:
-    """All accounts, by name."""
-    signed = [recorded.event for recorded in await store.founded(Signed.TOPIC)]
-    return sorted(event.account for event in signed if isinstance(event, Signed))
 
 
 def _begins(agreed: Contract, now: datetime) -> Period:

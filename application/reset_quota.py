@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from application.books import accounts_of, ledger_of
 from application.platform import MAX_TRIES, load
 from application.ports import Charge, CloseYear, Committed, Conflict, Entry, OpenYear, SetAllowance, Store
 from domain.aggregates import contract
 from domain.aggregates.contract import Contract
-from domain.aggregates.ledger import Ledger, at_posting
+from domain.aggregates.ledger import Ledger
 from domain.errors import BadInput, Conflicting, NotFound
 from domain.events import Event
-from domain.events.contract import Signed
-from domain.events.ledger import Closed, LedgerEvent, Opened
+from domain.events.ledger import Closed, Opened
 from domain.recorded import Context
 from domain.values import local_year, stream_id
 
@@ -49,12 +49,6 @@ async def reset_quota(
         await _reset_one(store, name, year, over=year <= this_year, dry_run=dry_run, context=context)
         for name in accounts
     ]
-
-
-async def accounts_of(store: Store) -> list[str]:
-    """All accounts that have a contract, by name."""
-    signed = [recorded.event for recorded in await store.founded(Signed.TOPIC)]
-    return sorted(event.account for event in signed if isinstance(event, Signed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +93,14 @@ async def _plan(store: Store, account: str, year: int, *, over: bool) -> _Plan:
     closing: list[Ledger] = []
     charges: list[Charge] = []
     for old_year in range(agreed.first_year, year if over else year - 1):
-        ledger = await read_ledger(store, account, old_year)
+        ledger = await ledger_of(store, account, old_year)
         if ledger.version and not ledger.after.closed:
             last = set_allowance(agreed, ledger, on=date(old_year, 12, 31))
             charges += [last] if last else []
             charges += [CloseYear(account=account, year=old_year)]
             included = last.allowance if last else ledger.after.allowance
             closing.append(replace(ledger, after=replace(ledger.after, allowance=included)))
-    new = await read_ledger(store, account, year)
+    new = await ledger_of(store, account, year)
     opening = not new.version and agreed.includes(year)
     charges += [OpenYear(account=account, year=year, allowance=allowance)] if opening else []
     return _Plan(
@@ -155,13 +149,3 @@ def set_allowance(agreed: Contract, ledger: Ledger, *, on: date) -> SetAllowance
         amendment=amendment.number if amendment else 0,
         price_micros=agreed.terms_on(on).overage_price_micros,
     )
-
-
-async def read_ledger(store: Store, account: str, year: int) -> Ledger:
-    """A ledger as its last posting says."""
-    last = await store.last_posting(account, year)
-    if last is None:
-        return Ledger(account=account, year=year)
-    event = last.event
-    assert isinstance(event, LedgerEvent)
-    return at_posting(account=account, year=year, version=last.version, event=event)

@@ -69,7 +69,8 @@ def test_an_amendment_of_the_allowance_holds_when_two_people_agree(terminal: Ter
 
 
 def test_a_retroactive_price_changes_the_bill_by_the_difference_once(terminal: Terminal, made: Platform):
-    options = ("--price", "0.030", "--retroactive", "--reason", "a new price", "--by", "zhang")
+    options = ("--price", "0.030", "--retroactive", "--waive-notice", "--reason", "a new price")
+    options += ("--by", "zhang")
     terminal("contract", "amend", ACCOUNT, "--from", today(made), *options)
     for person in ("zhang", "li", "wang"):
         terminal("contract", "approve", ACCOUNT, "1", "--by", person)
