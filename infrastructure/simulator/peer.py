@@ -44,6 +44,9 @@ class Peer(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._simulator.peers.add(self)
+        if self._simulator.closed:
+            # It was accepted just before the end, and nobody else would hang up on it.
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.frozen:

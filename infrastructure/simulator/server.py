@@ -68,6 +68,7 @@ class Simulator:
         self.settings = settings
         self.speech = _SPEECHES[settings.protocol]()
         self.counters = Counters()
+        self.closed = False
         self.peers: set[Peer] = set()
         self.accounts = {
             name: Account(
@@ -111,8 +112,10 @@ class Simulator:
 
     async def close(self) -> None:
         """Stop listening, drop everybody and write the journal out."""
+        self.closed = True
         for chore in self._chores:
             chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
         if self._server is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -63,12 +64,22 @@ def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def free_port() -> int:
+    """A port below those that systems give to clients: it is still free when the link listens a second time."""
+    while True:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))) as found,
+        ):
+            port: int = found.getsockname()[1]
+            return port
+
+
 def meeting(protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What carrier and link must know of each other where the carrier comes to the link."""
     if not PROTOCOLS[protocol].carrier_comes:
         return {}, {}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     callback = Callback(port=port, login="smg", password="smgpass", again_seconds=0.01)
     there = {"callbacks": {SYSTEM_ID: callback}}
     here = {
