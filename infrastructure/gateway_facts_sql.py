@@ -76,44 +76,43 @@ CREATE TEMP TABLE rc_outcomes ON COMMIT DROP AS
 SELECT message, count(*) FILTER (WHERE delivered) AS delivered,
     count(*) FILTER (WHERE final AND NOT delivered) AS failed,
     (array_agg(status ORDER BY final DESC, delivered, part))[1] AS status, max(at) AS at
-FROM rc_reported GROUP BY message;
+FROM rc_reported WHERE message IN (SELECT message FROM rc_several) GROUP BY message;
 ANALYZE rc_outcomes;
 """
 _FIELDS = """
-    coalesce(o.failed = 0 AND o.delivered >= CASE WHEN {shared} THEN 1 ELSE coalesce(s.parts, 1) END, false)
-        AS delivered,
+    CASE WHEN s.message IS NULL THEN coalesce(r.delivered, false)
+        ELSE o.failed = 0 AND o.delivered >= CASE WHEN {shared} THEN 1 ELSE s.parts END END AS delivered,
     coalesce(p.account, '') AS account, p.debited_at, coalesce(p.debit, 0) AS debit,
     coalesce(p.refund, 0) AS refund, coalesce(p.debited, 0) AS debited, coalesce(p.net, 0) AS net,
     t.message IN (SELECT message FROM rc_test) AS test
 FROM rc_taken AS t
 LEFT JOIN rc_several AS s ON s.message = t.message AND s.part = t.part AND s.carrier_id = t.carrier_id
+LEFT JOIN rc_reported AS r ON r.message = t.message AND r.part = t.part
 LEFT JOIN rc_outcomes AS o ON o.message = t.message
 LEFT JOIN rc_posted AS p ON p.message = t.message
 """
+_WHOLE = "o.failed > 0 OR o.delivered >= CASE WHEN {shared} THEN 1 ELSE s.parts END"
 FACTS = {
     RowsAre.PARTS: SQL(f"""{_SEVERAL}
 CREATE TEMP TABLE rc_alias (carrier_id text, first_id text) ON COMMIT DROP;
-CREATE TEMP TABLE rc_facts ON COMMIT DROP AS
+CREATE TEMP VIEW rc_facts AS
 SELECT t.carrier_id COLLATE "C" AS carrier_id, t.message, t.part, coalesce(s.parts, 1) AS parts,
     coalesce(s.copy, 0)::int4 AS copy, t.at, (t.at AT TIME ZONE 'Asia/Shanghai')::date AS day,
     coalesce(r.status, CASE WHEN {{shared}} THEN o.status END, '') AS status,
     CASE WHEN r.status IS NOT NULL THEN r.at WHEN {{shared}} THEN o.at END AS reported_at,
     {_FIELDS}
-LEFT JOIN rc_reported AS r ON r.message = t.message AND r.part = t.part
 """),
     RowsAre.MESSAGES: SQL(f"""{_SEVERAL}
 CREATE TEMP TABLE rc_alias ON COMMIT DROP AS
 SELECT carrier_id, first_value(carrier_id) OVER (PARTITION BY message, copy ORDER BY part) AS first_id
 FROM rc_several;
-CREATE TEMP TABLE rc_facts ON COMMIT DROP AS
+CREATE TEMP VIEW rc_facts AS
 SELECT t.carrier_id COLLATE "C" AS carrier_id, t.message, 1 AS part, coalesce(s.parts, 1) AS parts,
     coalesce(s.copy, 0)::int4 AS copy, t.at, (t.at AT TIME ZONE 'Asia/Shanghai')::date AS day,
-    CASE WHEN o.failed > 0 OR o.delivered >= CASE WHEN {{shared}} THEN 1 ELSE coalesce(s.parts, 1) END
-        THEN o.status ELSE '' END AS status,
-    CASE WHEN o.failed > 0 OR o.delivered >= CASE WHEN {{shared}} THEN 1 ELSE coalesce(s.parts, 1) END
-        THEN o.at END AS reported_at,
+    CASE WHEN s.message IS NULL THEN coalesce(r.status, '') WHEN {_WHOLE} THEN o.status ELSE '' END AS status,
+    CASE WHEN s.message IS NULL THEN r.at WHEN {_WHOLE} THEN o.at END AS reported_at,
     {_FIELDS}
 WHERE t.carrier_id NOT IN (SELECT carrier_id FROM rc_alias WHERE carrier_id <> first_id)
 """),
 }
-"""One row a part, or one a message under the id of its first part."""
+"""One row a part, or one a message under the id of its first part. A message of one part needs no second look."""

@@ -8,7 +8,7 @@ import pytest
 
 from application.manage_links import configure_link
 from application.reconcile_statements import runs, save_mapping
-from domain.events.reconciliation import MappingSaved, RunCompleted
+from domain.events.reconciliation import BilledOn, MappingSaved, Receipts, RowsAre, RunCompleted
 from domain.reconciling import Reason
 from domain.recorded import Context
 from domain.values import Carrier
@@ -25,6 +25,7 @@ from tests.support.billed_months import (
     Story,
     Truth,
     mapping,
+    moment,
 )
 from tests.support.door import run
 from tests.support.sample import link_to, settings_for
@@ -174,3 +175,56 @@ def test_no_phone_number_is_left_in_the_database(platform, months, tmp_path):
     for table in ("carrier_statement_rows", "reconciliation_differences", "reconciliations"):
         rows = platform.store.recorder.rows(f"SELECT t::text FROM smsledger.{table} AS t")
         assert not [row for row in rows if "13800138" in row[0] or "13000130" in row[0]]
+
+
+def test_a_file_with_a_row_a_message_is_matched_by_the_id_of_any_part(platform, months, tmp_path):
+    at = moment("11-10 09:00:00")
+    send, bill = months.story.send, months.november.bill
+    for place in range(3):
+        long = send(at, parts=3)
+        bill(long.ids[place], at, segments=3)
+    bill(send(at).ids[0], at)
+    short = send(at, parts=2)
+    bill(short.ids[1], at, segments=1)
+    missing = send(at, parts=2)
+    settle_in(platform, months, mapping(rows_are=RowsAre.MESSAGES))
+    completed = reconcile(platform, months.november.write(tmp_path / "file.csv"))
+    assert truth_of(found(platform, completed)) == {
+        (short.ids[0], Reason.SEGMENT_COUNT, "carrier_and_parts"),
+        (missing.ids[0], Reason.MISSING_AT_CARRIER, "no_row"),
+    }
+    assert (completed.platform_segments, completed.carrier_segments) == (14, 11)
+
+
+def test_where_one_part_is_reported_the_others_share_its_receipt(platform, months, tmp_path):
+    at = moment("11-10 09:00:00")
+    long = months.story.send(at, parts=2, status="")
+    months.story.report(long.id, at, long.ids[:1], "DELIVRD")
+    for id_ in long.ids:
+        months.november.bill(id_, at)
+    settle_in(platform, months, replace(mapping(), receipts=Receipts.ONE_PART))
+    completed = reconcile(platform, months.november.write(tmp_path / "file.csv"))
+    assert found(platform, completed) == []
+    run(save_mapping(platform.store, wanted=mapping(), context=BY))
+    again = run(reconciliations.rerun(platform, completed.run, by="test"))
+    done = run(work_off(platform, again.id))
+    told = truth_of(found(platform, recorded(platform, done.id)))
+    assert told == {(long.ids[1], Reason.NO_RECEIPT, "billed")}
+
+
+def test_a_carrier_that_charges_what_it_took_may_bill_what_failed(platform, months, tmp_path):
+    at = moment("11-10 09:00:00")
+    send, bill = months.story.send, months.november.bill
+    bill(send(at, status="UNDELIV").ids[0], at, status="UNDELIV")
+    bill(send(at, status="").ids[0], at, status="")
+    free = send(at, status="UNDELIV")
+    bill(free.ids[0], at, status="UNDELIV", amount="0")
+    ported = send(at, status="PORTED")
+    missing = send(at, status="")
+    settle_in(platform, months, mapping(billed_on=BilledOn.SUBMITTED))
+    completed = reconcile(platform, months.november.write(tmp_path / "file.csv"))
+    assert truth_of(found(platform, completed)) == {
+        (free.ids[0], Reason.UNEXPLAINED, "failed_and_not_billed"),
+        (ported.ids[0], Reason.PORTED_NUMBER, "not_billed"),
+        (missing.ids[0], Reason.MISSING_AT_CARRIER, "no_row"),
+    }
