@@ -221,9 +221,10 @@ async def link_with_a_window(of_link: LinkSettings, process: psutil.Process, mes
 
 
 def smpplib_with_a_window(port: int, process: psutil.Process, messages: int, window: int) -> Figures:
-    """smpplib's client has no window, so this loop keeps one: it writes while places are free, then reads.
+    """smpplib's client has no window, so this loop keeps one: it fills it, and again when half of it is free.
 
-    It is given TCP_NODELAY, which it does not set itself.
+    So it is quickest: filling every place at once costs a change of processes for every message. It is given
+    TCP_NODELAY, which it does not set itself.
     """
     client = smpplib.client.Client("127.0.0.1", port, timeout=5, allow_unknown_opt_params=True)
     answered: collections.Counter[str] = collections.Counter()
@@ -235,7 +236,8 @@ def smpplib_with_a_window(port: int, process: psutil.Process, messages: int, win
     costs = Costs(process)
     sent = 0
     while answered["receipt"] < messages:
-        while sent < messages and sent - answered["submit"] < window:
+        room = window - (sent - answered["submit"])
+        for _ in range(min(room, messages - sent) if room >= window // 2 else 0):
             client.send_message(
                 source_addr="10690001",
                 destination_addr=PHONES[sent % len(PHONES)],
