@@ -17,7 +17,7 @@ from infrastructure.supervisor import ProcessSpec, Supervisor
 
 READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
-NICE = {"worker": 19, "dispatcher": 5, "projector": 15, "scheduler": 10}
+NICE = {"worker": 10, "dispatcher": 5, "projector": 15, "scheduler": 10}
 """Accepting goes first: what was accepted is safe and can wait a moment. None of these holds the log's lock while
 its own code runs (LedgerRecorder), so a slow one holds up nobody."""
 _OF_CLIENTS = frozenset({"SMSLEDGER_API_KEY", "SMSLEDGER_URL"})
