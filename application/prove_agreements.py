@@ -16,6 +16,7 @@ from domain.aggregates.contract import AmendmentState, Contract
 from domain.events.adjustment import AdjustmentEvent
 from domain.events.contract import ContractEvent, Signed
 from domain.events.ledger import Adjusted, AllowanceChanged, Opened
+from domain.periods import day_start
 from domain.recorded import Recorded
 from domain.values import local_day, stream_id
 
@@ -24,6 +25,7 @@ TOPICS = (
     *(kind.TOPIC for kind in get_args(AdjustmentEvent)),
 )
 _EPOCH = date(1970, 1, 1)
+_COMMITTED_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +145,13 @@ def _states(history: list[Recorded]) -> dict[str, list[_State]]:
 
 
 def _on(states: list[_State], day: date) -> list[Contract]:
-    """The contract as it was known on a day: as the day began, and after each fact of the day."""
-    before = [state.contract for state in states if local_day(state.at) < day][-1:]
-    return before + [state.contract for state in states if local_day(state.at) == day]
+    """The contract as it was known on a day: as the day began, and after each fact of the day.
+
+    A fact is stamped shortly before it is committed, so what was known ten minutes before the day counts as well.
+    """
+    begins, ends = day_start(day) - _COMMITTED_WITHIN, day_start(day + timedelta(days=1))
+    before = [state.contract for state in states if state.at < begins][-1:]
+    return before + [state.contract for state in states if begins <= state.at < ends]
 
 
 def _is_agreed(state: Contract, amendment: int) -> bool:

@@ -51,6 +51,8 @@ class SealProof:
     ledgers: Mapping[UUID, Ledger]
     own_key: str | None = None
     """The key of the key store: the newest seal has to be by it. None where the store has none."""
+    head: int | None = None
+    """Seals beyond this position of the log belong to the next proof."""
     rows: int | None = None
     """How many rows of the log say they are seals."""
     count: int = 0
@@ -62,6 +64,8 @@ class SealProof:
         """What is wrong, in the order of the days."""
         try:
             for recorded in self.log.seals():
+                if self.head is not None and recorded.position > self.head:
+                    break
                 yield from self._seal(recorded)
         except ValueError as error:
             yield _finding("unreadable", str(error))

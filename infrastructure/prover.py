@@ -71,6 +71,7 @@ def prove(
             opened=read.proof.opened,
             ledgers=read.proof.ledgers,
             own_key=own.key if own else None,
+            head=head,
             rows=read.seals,
         )
         findings = [*read.proof.findings(), *seals.findings()]
