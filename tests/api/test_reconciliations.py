@@ -138,7 +138,9 @@ def test_a_difference_is_settled_by_an_adjustment_of_two_approvals(months, tmp_p
     adjustment = settled.json()["adjustment"]
     assert door.client.post(place, json=body).json()["adjustment"] == adjustment
     asked = door.client.get("/v1/billing/adjustments", params={"account": ACCOUNT}).json()["adjustments"]
-    assert [(one["id"], one["approvals_needed"], one["state"]) for one in asked] == [(adjustment, 2, "requested")]
+    assert [(one["id"], one["approvals_needed"], one["state"]) for one in asked] == [
+        (adjustment, 2, "requested")
+    ]
     again = door.client.get(f"{PLACE}/{id_}/differences", params={"reason": "FAILED_BUT_BILLED"}).json()
     assert again["differences"][0]["adjustment"] == adjustment
 
