@@ -5,10 +5,10 @@ open stays as it was, so with nothing said the result is the bill, to the micro-
 when the texts are destroyed, and what cannot, is in docs/what-if.md.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from heapq import heappop, heappush
 from typing import get_args
 from uuid import UUID
 
@@ -16,8 +16,20 @@ from domain.aggregates.contract import Contract
 from domain.aggregates.overage import moved
 from domain.errors import BadInput
 from domain.events.ledger import Adjusted, AllowanceChanged, LedgerEvent, Opened, Totals
-from domain.events.message import Accepted, Cancelled, Cause, Delivered, Expired, Failed
+from domain.events.message import (
+    Accepted,
+    Cancelled,
+    Cause,
+    Delivered,
+    DoubtResolved,
+    Expired,
+    Failed,
+    ReceiptRecorded,
+    SubmissionRefused,
+    Submitted,
+)
 from domain.periods import Period, month_at
+from domain.receipts import Verdict, verdict
 from domain.recorded import Recorded
 from domain.text import GSM7_PART, GSM7_SINGLE, UCS2_PART, UCS2_SINGLE
 from domain.values import ChargeOn, Counting, PartialYears, UnknownPolicy, local_day, stream_id
@@ -145,8 +157,8 @@ class _Message:
     """It has an outcome."""
 
 
-CarrierHad = Callable[[UUID], bool]
-"""Whether a refused message may have reached a carrier all the same: parts were taken, or it was in doubt."""
+History = Callable[[UUID], Sequence[Recorded]]
+"""All facts of one message, oldest first: asked for the few whose outcome does not tell everything."""
 
 
 @dataclass(slots=True)
@@ -161,7 +173,7 @@ class Replay:
     unknown_policy: UnknownPolicy = UnknownPolicy.CHARGED
     """What was agreed for messages without a report."""
     report_after: timedelta = timedelta(hours=72)
-    carrier_had: CarrierHad = lambda _: False
+    history: History = lambda _: ()
     months: dict[Period, Month] = field(default_factory=dict)
     messages: int = 0
     refused_messages: int = 0
@@ -172,7 +184,8 @@ class Replay:
     _books: dict[int, _Book] = field(default_factory=dict)
     _streams: dict[UUID, int] = field(default_factory=dict)
     _open: dict[UUID, _Message] = field(default_factory=dict)
-    _unreported: deque[tuple[datetime, UUID]] = field(default_factory=deque)
+    _due: list[tuple[datetime, int, UUID, bool]] = field(default_factory=list)
+    """Refunds that come at a time of their own, soonest first; some only where there is no outcome by then."""
 
     def __post_init__(self) -> None:
         """The ledgers that are replayed."""
@@ -249,7 +262,7 @@ class Replay:
         self._open[recorded.stream] = _Message(year, segments, price, event.charge_on, charge_on)
         self._move(year, recorded.at, book.other.net + segments, book.other.allowance, price)
         if self._gives_up(event, charge_on):
-            self._unreported.append((recorded.at + self.report_after, recorded.stream))
+            self._refund_at(recorded.at + self.report_after, recorded.stream, if_open=True)
 
     def _gives_up(self, event: Accepted, charge_on: ChargeOn) -> bool:
         """Whether a missing report would be refunded now and was not then; what was refunded is in the log."""
@@ -272,12 +285,27 @@ class Replay:
         """Whether a failure is refunded under the other terms (docs/architecture.md has the table)."""
         delivered = message.charge_on is ChargeOn.DELIVERED
         if event.cause is Cause.UNKNOWN and event.code == "NO_RECEIPT":
-            return delivered and self.terms.unknown_policy is not UnknownPolicy.CHARGED
+            if delivered and self.terms.unknown_policy is UnknownPolicy.CHARGED:
+                self._late_failure(recorded)
+                return False
+            return delivered
         if message.charge_on is message.charged_on:
             return event.refunded
         if delivered:
             return True
-        return event.cause is Cause.REFUSED and not self.carrier_had(recorded.stream)
+        return event.cause is Cause.REFUSED and not _carrier_had(self.history(recorded.stream))
+
+    def _late_failure(self, given_up: Recorded) -> None:
+        """It was given up and would not have been: a report of failure that came later is what refunds it."""
+        for recorded in self.history(given_up.stream):
+            if recorded.version <= given_up.version:
+                continue
+            event = recorded.event
+            if isinstance(event, Delivered):
+                return
+            if isinstance(event, ReceiptRecorded) and verdict(event.status) is Verdict.FAILED:
+                self._refund_at(recorded.at, recorded.stream, if_open=False)
+                return
 
     def _owe(self, message: _Message, at: datetime, *, owed: bool) -> None:
         if message.owed is owed:
@@ -287,12 +315,24 @@ class Replay:
         net = book.other.net + (message.segments if owed else -message.segments)
         self._move(message.year, at, net, book.other.allowance, message.price_micros)
 
+    def _refund_at(self, at: datetime, id_: UUID, *, if_open: bool) -> None:
+        heappush(self._due, (at, self.messages, id_, if_open))
+
     def _give_up(self, now: datetime) -> None:
-        while self._unreported and self._unreported[0][0] <= now:
-            at, id_ = self._unreported.popleft()
+        while self._due and self._due[0][0] <= now:
+            at, _, id_, if_open = heappop(self._due)
             message = self._open[id_]
-            if not message.decided:
+            due = self._report_due(id_) if if_open and not message.decided else at
+            if due is not None and due > at:
+                self._refund_at(due, id_, if_open=True)
+            elif due is not None and not (if_open and message.decided):
                 self._owe(message, at, owed=False)
+
+    def _report_due(self, id_: UUID) -> datetime | None:
+        """When a report had to be there, None where no carrier is known to have the message."""
+        taken = (one.at for one in self.history(id_) if isinstance(one.event, Submitted))
+        first = next(taken, None)
+        return None if first is None else first + self.report_after
 
     def _move(self, year: int, at: datetime, net: int, allowance: int, price_micros: int) -> None:
         book, month = self._books[year], self._month(at)
@@ -310,6 +350,15 @@ class Replay:
         if local_day(at) not in self.span:
             return None
         return self.months.setdefault(month_at(at), Month())
+
+
+def _carrier_had(history: Sequence[Recorded]) -> bool:
+    """Whether a refused message may have reached a carrier all the same: parts were taken, or it was in doubt."""
+    return any(
+        isinstance(recorded.event, DoubtResolved)
+        or (isinstance(recorded.event, SubmissionRefused) and bool(recorded.event.taken))
+        for recorded in history
+    )
 
 
 def recount(event: Accepted, counting: Counting | None) -> tuple[int, bool]:

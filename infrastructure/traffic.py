@@ -11,7 +11,6 @@ from application.platform import load
 from application.what_if import TOPICS, OtherTerms, Replay, Span, replay
 from domain.aggregates import contract
 from domain.errors import BadInput, NotFound
-from domain.events.message import DoubtResolved, SubmissionRefused
 from domain.recorded import Recorded
 from domain.values import local_day, stream_id
 from infrastructure.bootstrap import Platform
@@ -55,7 +54,7 @@ async def what_if(
         allowances={year: allowance for year, allowance in years.items() if allowance is not None},
         unknown_policy=agreed.terms_on(local_day(now)).unknown_policy,
         report_after=timedelta(hours=platform.settings.report_after_hours),
-        carrier_had=traffic.carrier_had,
+        history=traffic.history,
     )
     return await asyncio.to_thread(lambda: replay(made, traffic.facts(span), now=now))
 
@@ -90,11 +89,6 @@ class _Traffic:
             for row in self._recorder.rows(self._queries["page"], window):
                 yield decode_row(*row)
 
-    def carrier_had(self, id_: UUID) -> bool:
-        """Whether a refused message may have reached a carrier: from its own history."""
-        rows = self._recorder.rows(self._queries["stream"], (id_,))
-        events = [decode_row(*row).event for row in rows]
-        return any(
-            isinstance(event, DoubtResolved) or (isinstance(event, SubmissionRefused) and bool(event.taken))
-            for event in events
-        )
+    def history(self, id_: UUID) -> list[Recorded]:
+        """All facts of one message."""
+        return [decode_row(*row) for row in self._recorder.rows(self._queries["stream"], (id_,))]

@@ -58,6 +58,12 @@ def test_another_price_and_allowance_are_another_bill(terminal: Terminal, terms:
     assert found["difference"]["payable"]["micros"] == 600_000
 
 
+def test_what_no_carrier_ever_had_is_not_given_up_for_want_of_a_report(terminal: Terminal, terms: Path):
+    text = 'charge_on = "delivered"\nunknown_policy = "refunded"\n'
+    found = command(terminal, terms, text).document
+    assert found["other"] == found["billed"]
+
+
 def test_days_are_a_piece_of_the_bill(terminal: Terminal, terms: Path):
     found = command(terminal, terms, "", "--from", "2025-12-01", "--to", "2025-12-15").document
     assert (found["from"], found["to"], found["billed"]["segments"]) == ("2025-12-01", "2025-12-15", 2)

@@ -13,12 +13,12 @@ from application.what_if import Figures, OtherTerms, Replay, Span, recount, repl
 from domain.aggregates import message
 from domain.aggregates.contract import Contract
 from domain.aggregates.ledger import Ledger
-from domain.aggregates.message import DebitDue, Message, RefundDue
+from domain.aggregates.message import DebitDue, Message, RefundDue, Status
 from domain.errors import BadInput
 from domain.events import Event
 from domain.events.contract import Terms
 from domain.events.ledger import DebitReason, LedgerEvent, Totals
-from domain.events.message import Accepted, Charged, DoubtResolved, SubmissionRefused, SubmittedPart
+from domain.events.message import Accepted, Charged, Submitted, SubmittedPart
 from domain.recorded import Context, Recorded
 from domain.text import count_segments, count_units
 from domain.values import (
@@ -65,6 +65,7 @@ class World:
     states: dict[int, Message] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: Ledger(account=ACCOUNT, year=2026))
     versions: dict[UUID, int] = field(default_factory=dict)
+    submitted: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The year is open."""
@@ -146,6 +147,8 @@ class World:
         for event in events:
             self.record(UUID(int=number), event)
             state = message.evolve(state, event, self.now)
+            if isinstance(event, Submitted):
+                self.submitted[number] = self.now
         self.states[number] = state
         match charge:
             case RefundDue():
@@ -179,7 +182,8 @@ class World:
             self.keep(number, state, state.expire(now=self.now))
         if self.terms.unknown_policy is UnknownPolicy.REFUNDED:
             for number, state in list(self.states.items()):
-                if self.now - state.accepted_at >= timedelta(hours=72):
+                taken = self.submitted.get(number, self.now)
+                if state.status is Status.SUBMITTED and self.now - taken >= timedelta(hours=72):
                     self.keep(number, state, state.give_up_unreported())
 
     def post(self, made: tuple[LedgerEvent, ...]) -> None:
@@ -239,25 +243,14 @@ TERMS = st.builds(
 )
 
 
-def had(log: list[Recorded]) -> set[UUID]:
-    """Messages that may have reached a carrier before they were refused."""
-    return {
-        one.stream
-        for one in log
-        if isinstance(one.event, DoubtResolved)
-        or (isinstance(one.event, SubmissionRefused) and one.event.taken)
-    }
-
-
 def tried(world: World, other: OtherTerms) -> Replay:
-    reached = had(world.log)
     made = Replay(
         account=ACCOUNT,
         span=Span(years=(2026,)),
         terms=other,
         allowances={} if other.allowance_segments is None else {2026: other.allowance_segments},
         unknown_policy=world.terms.unknown_policy,
-        carrier_had=lambda id_: id_ in reached,
+        history=lambda id_: [one for one in world.log if one.stream == id_],
     )
     return replay(made, world.log, now=world.now)
 
@@ -288,12 +281,23 @@ def test_with_nothing_said_and_with_the_same_said_it_is_the_bill_of_every_month(
             assert month.other == month.billed
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(steps(), TERMS, TERMS, st.none() | st.sampled_from((0, 50_000, 200_000)))
 def test_under_other_terms_it_is_what_they_would_have_billed(happened, terms, others, cap):
     others = replace(others, spending_cap_micros=cap)
     found = tried(World(terms).live(happened), whole(others))
     assert found.total().other == as_figures(World(others).live(happened).ledger.after)
+
+
+def test_a_report_of_failure_that_came_after_the_giving_up_refunds_where_nobody_gives_up():
+    given_up = Terms(
+        allowance_segments=0, charge_on=ChargeOn.DELIVERED, unknown_policy=UnknownPolicy.REFUNDED
+    )
+    kept = replace(given_up, unknown_policy=UnknownPolicy.CHARGED)
+    silence: list[Step] = [("accept", 1), ("submit", 0), *[("submit", 0)] * 4]
+    for end, owed in (("failed", 0), ("delivered", 1), ("submit", 1)):
+        found = tried(World(given_up).live([*silence, (end, 0)]), whole(kept)).total()
+        assert (found.billed.segments, found.other.segments) == (end == "delivered", owed), end
 
 
 @pytest.mark.parametrize("seed", range(1, 7))
