@@ -6,7 +6,7 @@ midnight is not the same for everybody.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -68,7 +68,8 @@ class Reconciler:
         """All differences of a month. Both streams are in the order of their ids as octets of UTF-8."""
         unanswered = Unanswered(self.doubts)
         for taken, listed in _groups(facts, rows):
-            for turn, case in enumerate(self._cases(taken, listed)):
+            for turn, found in enumerate(self._cases(taken, listed)):
+                case = _of_one_number(found)
                 self._count(case)
                 if not unanswered.keeps(case):
                     finding = explain(case, self.rules)
@@ -162,6 +163,14 @@ class Unanswered:
         if row.at is None:
             return []
         return [d for d in self._by_minute.get(_minute(row.at), ()) if abs(d.at - row.at) <= _NEAR]
+
+
+def _of_one_number(case: Case) -> Case:
+    """A row that shows the number of a test shows it for its fact, too: the number may be destroyed here."""
+    row = case.row or case.beside
+    if case.fact is None or row is None or not row.test or case.fact.test:
+        return case
+    return replace(case, fact=case.fact._replace(test=True))
 
 
 def _minute(moment: datetime) -> int:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from domain.events.access import Scope
 from infrastructure import log_lines
 from infrastructure.log_lines import JsonLines, clean
 from tests.support.door import Door, run
@@ -186,6 +187,6 @@ def test_a_long_line_is_cut():
 
 
 def test_a_key_is_never_in_an_event(own_door: Door):
-    token = run(key_with(own_door.platform, []))
+    token = run(key_with(own_door.platform, [Scope.READ]))
     rows = own_door.platform.store.recorder.rows("SELECT state FROM smsledger.stored_events")
     assert not any(token.rpartition("_")[2] in bytes(row[0]).decode() for row in rows)

@@ -24,6 +24,8 @@ from tests.support.stand import Stand
 FINAL = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
 _PAGE = 20_000
 _SECRETS = re.compile(r"1(?:38|30|89)\d{8}|sl_[0-9a-f]{8}_|号通知|secret08")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Ids may be in a log line, and their digits may look like a number."""
 
 
 @dataclass(slots=True)
@@ -216,6 +218,6 @@ def _logs(stand: Stand) -> list[str]:
         f"{file.name} tells a secret: {line[:300]}"
         for file in sorted((stand.folder / "logs").glob("*.log"))
         for line in file.read_text(errors="replace").splitlines()
-        if _SECRETS.search(line)
+        if _SECRETS.search(_ID.sub("", line))
     ]
     return list(leaking[:5])
