@@ -13,44 +13,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from domain.aggregates.ledger import Ledger
 from domain.errors import Conflicting
 from domain.events.ledger import Closed, DebitReason, LedgerEvent, Opened, RefundReason
+from tests.support.layers import Layers
 
 PRICES = st.sampled_from((0, 1, 30_000, 38_000, 50_000))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 Debit = tuple[UUID, int, int, int]
 """Message, posting, segments and price."""
-
-
-class Layers:
-    """The overage as layers of a price each, oldest first: the rule of what is given back, written once more."""
-
-    def __init__(self) -> None:
-        self.layers: list[tuple[int, int]] = []
-
-    def move(self, overage: int, price: int) -> None:
-        """Bring the overage to a number of segments, at a price or back from it."""
-        self.layers = [layer for layer in self._moved(overage - self.segments, price) if layer[1]]
-
-    def _moved(self, more: int, price: int) -> list[tuple[int, int]]:
-        own = dict(self.layers).get(price, 0)
-        if more >= 0 and own:
-            return [(p, n + more if p == price else n) for p, n in self.layers]
-        if more >= 0:
-            return [*self.layers, (price, more)]
-        left = -more - min(own, -more)
-        after = [(p, n - min(own, -more) if p == price else n) for p, n in self.layers]
-        for place, (p, n) in enumerate(after):
-            after[place] = (p, n - min(n, left))
-            left -= min(n, left)
-        assert not left
-        return after
-
-    @property
-    def segments(self) -> int:
-        return sum(n for _, n in self.layers)
-
-    @property
-    def micros(self) -> int:
-        return sum(price * n for price, n in self.layers)
 
 
 class LedgerLaws(RuleBasedStateMachine):

@@ -107,6 +107,8 @@ class Worker:
 class World:
     """Everything there is; `live` runs it until nothing more happens."""
 
+    live_on = date(2026, 1, 1)
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.random = Random(plan.seed + 1)
@@ -169,7 +171,7 @@ class World:
     async def set_up(self) -> None:
         quiet = MemoryStore(now=self.now, disk=self.disk)
         await sign_contract(quiet, account=ACCOUNT, name="示例", terms=self.plan.terms, context=BY)
-        await go_live(quiet, account=ACCOUNT, on=date(2026, 1, 1), context=BY)
+        await go_live(quiet, account=ACCOUNT, on=self.live_on, context=BY)
         await draft_signature(quiet, account=ACCOUNT, name=SIGNATURE, context=BY)
         await approve_signature(quiet, account=ACCOUNT, name=SIGNATURE, context=BY)
         for name in self.carriers:
@@ -438,9 +440,7 @@ class World:
             self.person,
         ]
         background = [start_outside(work()) for work in forever]
-        clients = [start_outside(self.client(number)) for number in range(self.plan.calls)]
-        others = [start_outside(self.administrator()), start_outside(self.fate())]
-        await asyncio.gather(*clients, *others)
+        await self.story()
         try:
             async with asyncio.timeout(7_200):
                 await self._rest(background, decide_until=3_600)
@@ -450,6 +450,12 @@ class World:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+
+    async def story(self) -> None:
+        """What clients, people and fate do."""
+        clients = [start_outside(self.client(number)) for number in range(self.plan.calls)]
+        others = [start_outside(self.administrator()), start_outside(self.fate())]
+        await asyncio.gather(*clients, *others)
 
     async def _rest(self, background: list[asyncio.Task[None]], *, decide_until: float) -> None:
         """Wait until nothing is open; the person decides no more after that many seconds."""
