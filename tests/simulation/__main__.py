@@ -1,10 +1,10 @@
-"""Replays one world or many: `python -m tests.simulation --seed N`, `--seeds N [--first N]`."""
+"""Replays one world or many: `python -m tests.simulation [--years] --seed N`, or `--seeds N [--first N]`."""
 
 import argparse
 import sys
 import time
 
-from tests.simulation.run import report, simulate
+from tests.simulation.run import report, simulate, simulate_years
 
 
 def main() -> int:
@@ -13,11 +13,13 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, help="replay this world and tell what happened")
     arguments.add_argument("--seeds", type=int, default=100, help="how many worlds")
     arguments.add_argument("--first", type=int, default=0, help="the first seed")
+    arguments.add_argument("--years", action="store_true", help="worlds of two years instead of minutes")
     asked = arguments.parse_args()
+    live = simulate_years if asked.years else simulate
     seeds = [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.seeds)
     began, bad, events = time.monotonic(), 0, 0
     for seed in seeds:
-        world, wrong = simulate(seed)
+        world, wrong = live(seed)
         events += len(world.disk.log)
         bad += bool(wrong)
         if wrong or asked.seed is not None:

@@ -1,11 +1,13 @@
 """Runs a world to its end and has it audited."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
 from tests.simulation import virtual_time
 from tests.simulation.auditor import audit
 from tests.simulation.world import Plan, World, plan
+from tests.simulation.years import Years, audit_years, plan_years
 
 
 def simulate(seed: int) -> tuple[World, list[str]]:
@@ -13,16 +15,25 @@ def simulate(seed: int) -> tuple[World, list[str]]:
     return run(plan(seed))
 
 
-def run(planned: Plan) -> tuple[World, list[str]]:
+def simulate_years(seed: int) -> tuple[World, list[str]]:
+    """Two years and what comes after them, and what is wrong."""
+    return run(plan_years(seed), Years, audit_years)
+
+
+def run(
+    planned: Plan,
+    kind: Callable[[Plan], World] = World,
+    judge: Callable[[World], list[str]] = audit,
+) -> tuple[World, list[str]]:
     """A planned world at its end, and what is wrong with it."""
 
     async def live() -> tuple[World, list[str]]:
-        world = World(planned)
+        world = kind(planned)
         try:
             await world.live()
         except TimeoutError:
-            return world, ["it never came to rest", *audit(world)]
-        return world, audit(world)
+            return world, ["it never came to rest", *judge(world)]
+        return world, judge(world)
 
     return virtual_time.run(live())
 
@@ -38,7 +49,7 @@ def report(world: World, wrong: list[str]) -> str:
     lines = [
         f"seed {planned.seed}: {len(world.disk.log)} events, {len(world.messages())} messages",
         f"  {world.crashes} crashes, {sum(len(c.takes) for c in world.carriers.values())} parts taken",
-        f"  replay: python -m tests.simulation --seed {planned.seed}",
+        f"  replay: python -m tests.simulation {'--years ' * isinstance(world, Years)}--seed {planned.seed}",
         *(f"  WRONG {what}" for what in wrong),
     ]
     return "\n".join(lines)
