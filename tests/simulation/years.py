@@ -56,7 +56,7 @@ class Burst:
 
 
 def plan_years(seed: int) -> Plan:
-    """The world of a seed: as `plan` makes it, with terms that a few messages exhaust, and carriers that change their mind."""
+    """The world of a seed, with terms that a few messages exhaust and carriers that change their mind."""
     random, base = Random(f"years {seed}"), plan(seed)
     terms = Terms(
         allowance_segments=random.choice((0, 5, 20, 40)),
