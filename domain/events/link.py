@@ -7,8 +7,54 @@ from domain.values import Carrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What the carrier's contract wants in every submit of its own protocols; SMPP has none of it.
+
+    An empty fee is the protocol's word for "free"; `fee_user_type` says who pays (CMPP: 2 = the sender).
+    `corp_id` is our enterprise code (SGIP CorpId, SMGP MsgSrc), `node_id` our node's number (SGIP).
+    """
+
+    service_id: str = ""
+    fee_user_type: int = 2
+    fee_type: str = ""
+    fee_code: str = ""
+    corp_id: str = ""
+    node_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """Where the carrier comes to us with receipts and replies, and how it logs in (SGIP). Links may share a port."""
+
+    host: str
+    port: int
+    login: str
+    sealed_password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When a link's circuit opens: this share of its latest answers refused, or of its latest receipts not
+    delivered, in percent (0 = never for that reason). It takes `least` of them to judge."""
+
+    refused_percent: int = 50
+    undelivered_percent: int = 80
+    least: int = 50
+    open_seconds: int = 60
+    """How long others go first before it is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """TLS to the carrier, where the protocol has it (SMPP); its certificate is checked against the system's
+    authorities, or against `authority` (PEM) alone."""
+
+    authority: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """How a link is reached and which carriers' numbers it takes; the password is sealed."""
+    """How a link is reached and which carriers' numbers it takes; passwords are sealed."""
 
     TOPIC: ClassVar = "link.configured"
     name: str
@@ -25,6 +71,17 @@ class Configured:
     response_timeout_seconds: int
     id_format: Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"] = "same"
     """How the carrier writes one id in the submit answer and in the receipt."""
+    system_type: str = ""
+    """SMPP's word for the kind of client, where the carrier wants one."""
+    keep_alive_seconds: int = 30
+    connections: int = 1
+    """How many the carrier allows at once; each has the window and the rate."""
+    tariff: Tariff = Tariff()
+    inbound: Inbound | None = None
+    breaker: Breaker = Breaker()
+    encryption: Encryption | None = None
+    signs: bool = False
+    """The carrier writes the signature of the number itself: it is taken off the text on the wire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +113,8 @@ class Connected:
 
     TOPIC: ClassVar = "link.connected"
     name: str
+    connection: int = 1
+    """Which of the link's connections, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +124,7 @@ class Lost:
     TOPIC: ClassVar = "link.lost"
     name: str
     reason: str
+    connection: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,5 +145,5 @@ class Mended:
 
 
 ConditionEvent = Connected | Lost | Broken | Mended
-"""How a link does: in a stream of its own, whose last fact is what counts."""
+"""How a link does: each connection and the breaker have a stream of their own, whose last fact is what counts."""
 LinkEvent = Configured | Enabled | Disabled | Draining | ConditionEvent

@@ -77,6 +77,10 @@ class SubmissionStarted:
     """The route that chose the link; empty before there were routes."""
     passed_over: tuple[str, ...] = ()
     """Links that were asked first, each with what kept it: `mobile-1:down`."""
+    connection: int = 1
+    """Which of the link's connections it went over; whoever owns that one next knows it abandoned."""
+    extension: str = ""
+    """Digits behind the link's number, so that replies find their account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -292,6 +292,27 @@ _TOTALS_2 = replace(
     mixed=(ledger.AtPrice(38_000, 1), ledger.AtPrice(48_000, 1)),
 )
 _SECOND: tuple[Event, ...] = (
+    replace(
+        cast("link.Configured", next(e for e in _ALL if isinstance(e, link.Configured))),
+        protocol="sgip12",
+        system_type="corp",
+        keep_alive_seconds=20,
+        connections=4,
+        tariff=link.Tariff(
+            service_id="HELP",
+            fee_user_type=1,
+            fee_type="02",
+            fee_code="5",
+            corp_id="12345",
+            node_id=3_000_112_345,
+        ),
+        inbound=link.Inbound(host="10.0.0.1", port=8_801, login="gateway", sealed_password="c2VhbGVk"),
+        breaker=link.Breaker(refused_percent=20, undelivered_percent=40, least=10, open_seconds=30),
+        encryption=link.Encryption(authority="-----BEGIN CERTIFICATE-----"),
+        signs=True,
+    ),
+    link.Connected(name="mobile-1", connection=2),
+    link.Lost(name="mobile-1", reason="reset by peer", connection=2),
     message.SubmissionStarted(attempt=2, link="mobile-1", route="codes", passed_over=("mobile-2:down",)),
     contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
     ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
@@ -311,10 +332,22 @@ _SECOND: tuple[Event, ...] = (
     ),
     ledger.Closed(account="acme", year=2026, unused=4, after=_TOTALS_2, chain=_CHAIN),
 )
-"""Fields that were added with a default: the first form reads as before, the second is what is written now."""
-EXAMPLES: dict[str, Event] = {event.TOPIC: event for event in _ALL} | {
-    f"{event.TOPIC}@2": event for event in _SECOND
-}
+"""Fields that were added with a default: the first form reads as before, the last is what is written now."""
+_THIRD: tuple[Event, ...] = (
+    message.SubmissionStarted(
+        attempt=2,
+        link="mobile-1",
+        route="codes",
+        passed_over=("mobile-2:down",),
+        connection=2,
+        extension="0012",
+    ),
+)
+EXAMPLES: dict[str, Event] = (
+    {event.TOPIC: event for event in _ALL}
+    | {f"{event.TOPIC}@2": event for event in _SECOND}
+    | {f"{event.TOPIC}@3": event for event in _THIRD}
+)
 
 
 def fields_of(topic: str) -> set[str]:
