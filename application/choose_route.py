@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 
 from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted, default_route
-from domain.events.link import Broken, ConditionEvent, Connected, Lost, Mended
+from domain.events.link import Broken, ConditionEvent, Connected
 from domain.events.route import RouteSet
 from domain.values import Carrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Links and routes at one moment. `conditions` is the last fact about each link that was ever connected."""
+    """Links and routes at one moment. `conditions` are the last facts about each link: one of each of its
+    connections that there ever was, and one of its breaker."""
 
     links: Sequence[Link]
-    conditions: Mapping[str, ConditionEvent]
+    conditions: Mapping[str, Sequence[ConditionEvent]]
     table: RouteTable
     _fitness: dict[Carrier, tuple[dict[str, Fitness], RouteSet]] = field(default_factory=dict)
 
@@ -34,10 +35,7 @@ class Network:
 
     def condition(self, link: Link) -> Fitness:
         """How a link does, whatever it serves."""
-        match self.conditions.get(link.name):
-            case Connected() | Mended():
-                return Fitness.READY
-            case Broken():
-                return Fitness.BROKEN
-            case Lost() | None:
-                return Fitness.DOWN
+        facts = self.conditions.get(link.name, ())
+        if not any(isinstance(fact, Connected) for fact in facts):
+            return Fitness.DOWN
+        return Fitness.BROKEN if any(isinstance(fact, Broken) for fact in facts) else Fitness.READY

@@ -24,16 +24,22 @@ async def expire(store: Store, ids: Sequence[UUID], *, now: datetime, context: C
 
 
 async def doubt_abandoned(
-    store: Store, ids: Sequence[UUID], *, before: datetime | None = None, context: Context
+    store: Store,
+    ids: Sequence[UUID],
+    *,
+    before: datetime | None = None,
+    connection: int | None = None,
+    context: Context,
 ) -> int:
     """Submissions whose worker is gone are in doubt: they are not sent again by themselves.
 
     With `before` only those of which nothing was recorded at or after that moment, by the store's clock:
-    what was started since has a worker.
+    what was started since has a worker. With `connection` only those over that one of the link's connections:
+    the others have owners of their own.
     """
 
     def decide(state: Message) -> tuple[MessageEvent, ...]:
-        abandoned = state.status is Status.SUBMITTING
+        abandoned = state.status is Status.SUBMITTING and connection in (None, state.connection)
         return state.record_in_doubt(reason="the worker ended before the answer") if abandoned else ()
 
     return await _decide(store, ids, decide, context, before=before)

@@ -100,8 +100,8 @@ class References:
 
 
 class MessageSubmitter:
-    """Submits over one link. `run` is like no other submitter's, ever: by it a submitter knows its own facts
-    again where the answer to a commit was lost."""
+    """Submits over one connection of a link. `run` is like no other submitter's, ever: by it a submitter knows
+    its own facts again where the answer to a commit was lost."""
 
     def __init__(
         self,
@@ -113,6 +113,7 @@ class MessageSubmitter:
         now: Now,
         sleep: Sleep,
         run: str = "",
+        connection: int = 1,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -123,6 +124,7 @@ class MessageSubmitter:
         self._references = References()
         self._context = Context(actor=f"link:{carriage.name}")
         self._run = run
+        self._connection = connection
         self._starts = itertools.count(1)
 
     async def __call__(self, ids: Sequence[UUID], lane: Lane, via: Via = NOT_ROUTED) -> bool:
@@ -190,7 +192,11 @@ class MessageSubmitter:
                 events = one.state.expire(now=one.state.accepted.expires_at)
             else:
                 events = one.state.start_submission(
-                    link=self._carriage.name, now=now, route=via.route, passed_over=via.passed_over
+                    link=self._carriage.name,
+                    now=now,
+                    route=via.route,
+                    passed_over=via.passed_over,
+                    connection=self._connection,
                 )
             charge = one.state.charge_due(events)
             entries.append(

@@ -26,7 +26,7 @@ _MOST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """The moment from which a process owns a link, by the store's clock, and the end of the log then."""
+    """The moment from which a process owns a link's connection, by the store's clock, and the log's end then."""
 
     at: datetime
     position: int
@@ -44,8 +44,8 @@ async def take_over(platform: Platform) -> Takeover:
     return Takeover(*rows[0])
 
 
-async def doubt_abandoned(platform: Platform, link: str, takeover: Takeover) -> int:
-    """Put into doubt what was submitted over a link before it was taken over; returns how many messages.
+async def doubt_abandoned(platform: Platform, link: str, takeover: Takeover, *, connection: int = 1) -> int:
+    """Put into doubt what was submitted over a link's connection before it was taken over; returns how many.
 
     The candidates come from the message history, once that has seen the log up to the takeover.
     """
@@ -54,7 +54,9 @@ async def doubt_abandoned(platform: Platform, link: str, takeover: Takeover) -> 
         await asyncio.sleep(_POLL_SECONDS)
         found = await asyncio.to_thread(_submitting, platform, takeover)
     ids = [one.id for one in found if one.link == link]
-    return await settle_messages.doubt_abandoned(platform.store, ids, before=takeover.at, context=_CONTEXT)
+    return await settle_messages.doubt_abandoned(
+        platform.store, ids, before=takeover.at, connection=connection, context=_CONTEXT
+    )
 
 
 def _submitting(platform: Platform, takeover: Takeover) -> list[Overdue] | None:

@@ -18,9 +18,14 @@ from infrastructure.event_store import EventStore
 _AGE_SECONDS = 1.0
 
 
-def condition_stream(name: str) -> UUID:
-    """Where it is told how a link does; apart from its configuration, which is read whole."""
-    return stream_id("link-condition", name)
+def condition_stream(name: str, connection: int = 1) -> UUID:
+    """Where it is told how a connection of a link does; apart from the configuration, which is read whole."""
+    return stream_id("link-condition", name, *([str(connection)] if connection > 1 else []))
+
+
+def breaker_stream(name: str) -> UUID:
+    """Where it is told whether a link's circuit is closed."""
+    return stream_id("link-breaker", name)
 
 
 class NetworkReader:
@@ -42,15 +47,23 @@ class NetworkReader:
 def read_network(store: EventStore) -> Network:
     """The network from the log."""
     links = _links(store)
-    last = store.last_events([condition_stream(one.name) for one in links])
+    streams = {one.name: _condition_streams(one) for one in links}
+    last = store.last_events([stream for of in streams.values() for stream in of])
     conditions = {
-        one.name: found.event
-        for one in links
-        if (found := last.get(condition_stream(one.name))) is not None
-        and isinstance(found.event, get_args(ConditionEvent))
+        name: tuple(
+            found.event
+            for stream in of
+            if (found := last.get(stream)) is not None and isinstance(found.event, get_args(ConditionEvent))
+        )
+        for name, of in streams.items()
     }
     table = fold(route.evolve, store.histories([STREAM]).get(STREAM, ()))
     return Network(links=links, conditions=conditions, table=table or RouteTable())
+
+
+def _condition_streams(one: Link) -> list[UUID]:
+    numbers = range(1, one.configured.connections + 1)
+    return [breaker_stream(one.name), *(condition_stream(one.name, number) for number in numbers)]
 
 
 def accepted_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, Accepted]:

@@ -75,6 +75,8 @@ class Message:
     status: Status = Status.ACCEPTED
     attempt: int = 0
     link: str = ""
+    connection: int = 1
+    """Which of the link's connections the latest submission went over."""
     taken: tuple[SubmittedPart, ...] = ()
     reports: tuple[tuple[int, str], ...] = ()
     """The latest status code of each part that has one; a final one stays until another final one comes."""
@@ -94,14 +96,30 @@ class Message:
         )
 
     def start_submission(
-        self, *, link: str, now: datetime, route: str = "", passed_over: tuple[str, ...] = ()
+        self,
+        *,
+        link: str,
+        now: datetime,
+        route: str = "",
+        passed_over: tuple[str, ...] = (),
+        connection: int = 1,
+        extension: str = "",
     ) -> tuple[MessageEvent, ...]:
         """Hand it to a carrier; it expires instead where its time is over. Nothing to do unless it waits."""
         if self.status is not Status.ACCEPTED:
             return ()
         if now >= self.accepted.expires_at:
             return self.expire(now=now)
-        return (SubmissionStarted(attempt=self.attempt + 1, link=link, route=route, passed_over=passed_over),)
+        return (
+            SubmissionStarted(
+                attempt=self.attempt + 1,
+                link=link,
+                route=route,
+                passed_over=passed_over,
+                connection=connection,
+                extension=extension,
+            ),
+        )
 
     def expire(self, *, now: datetime) -> tuple[MessageEvent, ...]:
         """Give it up where its validity is over: unsent it has expired; after a doubt it was sent, maybe."""
@@ -260,7 +278,14 @@ def evolve(state: Message | None, event: MessageEvent, at: datetime) -> Message:
         raise ValueError("a message begins with message.accepted")
     match event:
         case SubmissionStarted():
-            return replace(state, status=Status.SUBMITTING, attempt=event.attempt, link=event.link, taken=())
+            return replace(
+                state,
+                status=Status.SUBMITTING,
+                attempt=event.attempt,
+                link=event.link,
+                connection=event.connection,
+                taken=(),
+            )
         case Submitted():
             return replace(state, status=_unless_final(state, Status.SUBMITTED), taken=event.parts)
         case SubmissionRefused():

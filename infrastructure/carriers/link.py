@@ -12,6 +12,7 @@ from infrastructure.carriers.backoff import Backoff
 from infrastructure.carriers.cmpp_dialect import CmppDialect
 from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.dialect import Dialect
+from infrastructure.carriers.encryption import encryption
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.intake import Intake, StoreReceipts, StoreReplies
@@ -224,7 +225,10 @@ class CarrierLink:
         try:
             async with asyncio.timeout(self._settings.connect_timeout_seconds) as self._connecting:
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    self._new_connection, self._settings.host, self._settings.port
+                    self._new_connection,
+                    self._settings.host,
+                    self._settings.port,
+                    ssl=encryption(self._settings),
                 )
         except (OSError, TimeoutError) as error:
             self._connection = None

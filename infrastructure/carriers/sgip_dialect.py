@@ -51,7 +51,8 @@ _FREE, _NO_FEE = "1", "0"
 _STATES = {0: "DELIVRD", 1: "ACCEPTD", 2: "UNDELIV"}
 _REPORT, _REPLY = 0, 1
 
-_COUNTERS = 1 << 32
+_MOST_CONNECTIONS = 64
+_COUNTERS = (1 << 32) // _MOST_CONNECTIONS
 _COUNTERS_A_MICROSECOND = _COUNTERS // 1_000_000
 
 
@@ -60,6 +61,7 @@ class SgipDialect:
 
     The sequence number of a submit is its message's id, so it must not come again within a year: `now` gives
     its seconds, and the counter begins where no run that began earlier in the same second can have come.
+    The connections of a link share the node's number, so each counts in a range of its own.
     Raises ValueError for a fee type that is no number.
     """
 
@@ -75,7 +77,8 @@ class SgipDialect:
     def sequences(self) -> Iterator[int]:
         while True:
             self._counter = (self._counter + 1) % _COUNTERS
-            yield sequence_number(self._settings.node_id, month_stamp(self._now()), self._counter)
+            counter = (self._settings.connection - 1) % _MOST_CONNECTIONS * _COUNTERS + self._counter
+            yield sequence_number(self._settings.node_id, month_stamp(self._now()), counter)
 
     def bind(self, sequence: int) -> bytes:
         return sgip.encode(

@@ -64,16 +64,19 @@ class LinkState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkSettings:
-    """One configured connection to a carrier. `rate_per_second` counts parts; 0 = what the window allows.
+    """One connection of a configured link. `rate_per_second` counts parts; 0 = what the window allows.
 
     `source_ton`/`source_npi` describe the source address: 0/0 unknown or 3/1 for a number, 5/0 for letters.
     `service_id` and the fees are for the carriers' own protocols, as their contract says them; an empty fee
     is the protocol's word for "free", `fee_user_type` who pays (CMPP: 2 = the sender). `corp_id` is our
     enterprise code (SGIP CorpId, SMGP MsgSrc), `node_id` our node's number (SGIP). Where the carrier comes
-    to us with receipts (SGIP) it logs in at `listener_port`; several links may share one.
+    to us with receipts (SGIP) it logs in at `listener_port`; several links may share one. `connection` is which
+    of the link's connections this is, from 1. `encrypted` is TLS, trusted by the system's authorities or by the
+    PEM text of `authority` alone.
     """
 
     name: str
+    connection: int = 1
     host: str
     port: int
     system_id: str
@@ -93,6 +96,8 @@ class LinkSettings:
     listener_port: int = 0
     listener_login: str = ""
     listener_password: str = field(default="", repr=False)
+    encrypted: bool = False
+    authority: str = ""
     window: int = 100
     rate_per_second: int = 0
     response_timeout_seconds: float = 60.0

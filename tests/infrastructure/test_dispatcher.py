@@ -41,7 +41,8 @@ TWO = Link(configured=configured("two", Carrier.MOBILE), enabled=True)
 def network(*links: Link, **conditions: ConditionEvent) -> Network:
     """These links, all connected unless it is said otherwise, and no routes."""
     known: dict[str, ConditionEvent] = {link.name: Connected(name=link.name) for link in links}
-    return Network(links=links, conditions=known | conditions, table=RouteTable())
+    facts = {name: (fact,) for name, fact in (known | conditions).items()}
+    return Network(links=links, conditions=facts, table=RouteTable())
 
 
 def facts(ids: Sequence[UUID]) -> dict[UUID, Accepted]:
