@@ -7,6 +7,12 @@ from contextlib import suppress
 
 import psycopg
 
+_NOTICED_THERE = """
+SELECT set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '5000', false)
+"""
+"""A machine that vanishes says no farewell: after five seconds of silence both sides know that the lease is lost."""
+
 
 class Leases:
     """The leases of one process, on a connection of their own. Not for use from two threads at once."""
@@ -62,5 +68,13 @@ class Leases:
     def _open(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._connection is None or self._connection.closed:
             self._held.clear()
-            self._connection = psycopg.connect(self._url, autocommit=True)
+            self._connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                keepalives_idle=2,
+                keepalives_interval=1,
+                keepalives_count=3,
+                tcp_user_timeout=5_000,
+            )
+            self._connection.execute(_NOTICED_THERE)
         return self._connection

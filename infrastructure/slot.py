@@ -1,0 +1,196 @@
+"""One connection of a link in the process that owns it: the carrier on one side, the link's queues on the other.
+
+The event loop drives the connection and the use cases; dramatiq's threads only wait for it.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import dramatiq
+
+from application.carriage import Answer, PartKey, Receipt, Taken
+from application.ports import Entry
+from application.record_receipts import ReceiptRecorder
+from application.settling import Settling
+from application.submit_messages import MessageSubmitter, Via
+from domain.events import Event
+from domain.events.link import Configured, Connected, Lost
+from domain.events.message import SubmittedPart
+from domain.recorded import Context
+from domain.values import Lane
+from infrastructure.abandoned import Takeover, doubt_abandoned
+from infrastructure.background import Background
+from infrastructure.bootstrap import Platform, new_id
+from infrastructure.carriage import LinkCarriage
+from infrastructure.carriers.link import CarrierLink
+from infrastructure.carriers.sgip_listener import SgipListeners
+from infrastructure.carriers.traffic import LinkPhase, LinkState
+from infrastructure.jobs import define_submit, make_broker, queue_name
+from infrastructure.link_settings import link_settings
+from infrastructure.network import condition_stream
+
+_FINISH_SECONDS = 4.0
+"""How long started messages may take to be answered: more than the pauses between a part's tries together."""
+_STOP_MS = 15_000
+_LONGEST_REASON = 200
+_log = logging.getLogger(__name__)
+
+
+class LinkGone(Exception):  # noqa: N818
+    """The connection of a job is not here any more; the job goes back to its queue."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SlotId:
+    """A link and which of its connections, from 1."""
+
+    link: str
+    number: int
+
+    @property
+    def lease(self) -> str:
+        """What its owner holds."""
+        return f"link:{self.link}" if self.number == 1 else f"link:{self.link}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the connections of one process share."""
+
+    platform: Platform
+    redis_url: str
+    settling: Settling
+    receipts: ReceiptRecorder
+    listeners: SgipListeners
+    background: Background
+
+
+class Slot:
+    """Runs from `start` to `end`. Raises ValueError when made with secrets that cannot be opened here."""
+
+    def __init__(self, id_: SlotId, configured: Configured, shared: Shared) -> None:
+        platform = shared.platform
+        self.configured = configured
+        self._id = id_
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self.link = CarrierLink(
+            link_settings(configured, platform.vault, connection=id_.number),
+            store_receipts=self._store,
+            on_state=self._note_state,
+            clock=time.monotonic,
+            random=random.random,
+            on_late_answer=self._note_late,
+            listeners=shared.listeners,
+        )
+        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
+        self._submitter = MessageSubmitter(
+            store=platform.store,
+            vault=platform.vault,
+            carriage=self.carriage,
+            settling=shared.settling,
+            now=platform.now,
+            sleep=asyncio.sleep,
+            run=new_id()[:12],
+            connection=id_.number,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._consumers: list[dramatiq.Worker] = []
+        self._ending = False
+
+    def start(self, takeover: Takeover) -> None:
+        """Connect and take jobs; what an earlier owner left on the wire is put into doubt."""
+        running = asyncio.create_task(self.link.run(), name=f"link-{self._id.link}-{self._id.number}")
+        self._tasks = [running, self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))]
+        self._consumers = [self._consume(lane) for lane in Lane]
+
+    async def end(self) -> None:
+        """Take no more jobs, finish the window, unbind; what was not started goes back to its queue."""
+        self._ending = True
+        running, doubting = self._tasks
+        doubting.cancel()
+        stopping = (asyncio.to_thread(consumer.stop, _STOP_MS) for consumer in self._consumers)
+        # The closing link is what ends the jobs that the threads of the consumers wait for.
+        await asyncio.gather(*stopping, self._close())
+        await asyncio.gather(running, return_exceptions=True)
+
+    async def _close(self) -> None:
+        await self.carriage.finish(_FINISH_SECONDS)
+        await self.link.close()
+
+    # Jobs.
+
+    def _consume(self, lane: Lane) -> dramatiq.Worker:
+        """Threads that take the jobs of a lane; each waits while its job is on the wire."""
+        settings = self._shared.platform.settings
+        queue = queue_name(self._id.link, lane)
+        broker = make_broker(self._shared.redis_url)
+        define_submit(broker, self._handle)
+        broker.declare_queue(queue)
+        # An idle thread looks at its queue once a poll, so the lane that can wait has the longer one.
+        poll = settings.worker_poll_ms * (1 if lane is Lane.REALTIME else 6)
+        consumer = dramatiq.Worker(
+            broker, queues={queue}, worker_timeout=poll, worker_threads=settings.worker_threads
+        )
+        consumer.start()
+        return consumer
+
+    def _handle(self, link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:  # noqa: ARG002
+        """A dramatiq thread waits here until the messages of its job wait no more."""
+        asyncio.run_coroutine_threadsafe(self._submit(lane, messages, via), self._loop).result()
+
+    async def _submit(self, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
+        if self._ending or not await self._submitter(messages, lane, via):
+            raise LinkGone(self._id.link)
+
+    async def _doubt_abandoned(self, takeover: Takeover) -> None:
+        """Receipts for what the earlier owner sent may be there already: look at them at once."""
+        link, number = self._id.link, self._id.number
+        count = await doubt_abandoned(self._shared.platform, link, takeover, connection=number)
+        if count:
+            _log.warning("link %s: %d submissions of an earlier worker are in doubt", link, count)
+            await self._shared.receipts.match_doubtful()
+
+    # What the carrier says.
+
+    async def _store(self, receipts: Sequence[Receipt]) -> None:
+        await self._shared.receipts(self._id.link, receipts)
+
+    def _note_state(self, state: LinkState) -> None:
+        """Connected and lost are facts too; losing one of them is no harm, so nobody waits."""
+        fact = self._fact(state)
+        if fact is not None:
+            entry = Entry(
+                stream=condition_stream(self._id.link, self._id.number),
+                version=None,
+                context=Context(actor="worker"),
+                events=(fact,),
+            )
+            self._shared.background.spawn(lambda: self._shared.platform.store.commit([entry]))
+
+    def _fact(self, state: LinkState) -> Event | None:
+        name, number = self._id.link, self._id.number
+        match state.phase:
+            case LinkPhase.BOUND:
+                return Connected(name=name, connection=number)
+            case LinkPhase.LOST | LinkPhase.REFUSED:
+                return Lost(name=name, reason=state.reason[:_LONGEST_REASON], connection=number)
+            case LinkPhase.CLOSED:
+                return Lost(name=name, reason="closed", connection=number)
+            case LinkPhase.CONNECTING:
+                return None
+
+    def _note_late(self, key: object, answer: Answer) -> None:
+        """An answer after its time: the carrier's id is worth keeping."""
+        if isinstance(answer, Taken) and isinstance(key, tuple):
+            part_key: PartKey = key
+            part = SubmittedPart(number=part_key[1], carrier_id=answer.carrier_id)
+            link = self._id.link
+            self._shared.background.spawn(
+                lambda: self._shared.receipts.record_late_answer(link, part_key[0], part)
+            )
