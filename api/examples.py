@@ -220,7 +220,7 @@ MONITORING = {
     "links": [
         {
             "name": "mobile-1",
-            "protocol": "smpp",
+            "protocol": "smpp34",
             "carriers": ["mobile"],
             "enabled": True,
             "connected": True,

@@ -35,7 +35,7 @@ _BY = Context(actor="bench")
 _LOOK_SECONDS = 0.2
 _LINK = Configured(
     name=carrier_month.LINK,
-    protocol="smpp",
+    protocol="smpp34",
     host="127.0.0.1",
     port=2775,
     system_id="bench",

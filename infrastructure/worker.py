@@ -47,6 +47,11 @@ class Worker:
             background=self._background,
         )
 
+    @property
+    def owned(self) -> frozenset[SlotId]:
+        """The connections this process runs now."""
+        return frozenset(self._slots)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
         matcher = asyncio.create_task(self._match(stop))

@@ -80,7 +80,7 @@ class CarrierLink:
     answer of a part that was in doubt for want of this answer. `clock` gives seconds that only go forward,
     `now` the time of day, which some protocols write, `random` a number from 0 to 1 for the jitter.
     Links whose carriers come to them share a port by sharing `listeners`.
-    Everything runs in one event loop and one thread.
+    Everything runs in one event loop and one thread. Raises ValueError for a protocol that nobody here speaks.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class CarrierLink:
         listeners: SgipListeners | None = None,
     ) -> None:
         self._settings = settings
-        self._dialect = _DIALECTS[settings.protocol](settings, now)
+        self._dialect = _dialect(settings, now)
         self._on_state = on_state
         self._clock = clock
         self._on_late_answer = on_late_answer
@@ -385,3 +385,9 @@ class CarrierLink:
     def _token_came(self) -> None:
         self._token_timer = None
         self._wake()
+
+
+def _dialect(settings: LinkSettings, now: Callable[[], datetime]) -> Dialect:
+    if settings.protocol not in _DIALECTS:
+        raise ValueError(f"the protocol is none of {', '.join(_DIALECTS)}")
+    return _DIALECTS[settings.protocol](settings, now)

@@ -185,7 +185,7 @@ class History:
         """A link is configured and enabled."""
         configured = Configured(
             name=name,
-            protocol="smpp",
+            protocol="smpp34",
             host="127.0.0.1",
             port=2775,
             system_id="system",

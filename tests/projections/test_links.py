@@ -18,7 +18,7 @@ def test_a_link_shows_how_it_is_configured_without_its_password(bench: Bench):
     story = History(recorder=bench.recorder)
     story.configure_link()
     line = shown(bench)
-    assert (line.name, line.protocol, line.host, line.port) == ("mobile", "smpp", "127.0.0.1", 2775)
+    assert (line.name, line.protocol, line.host, line.port) == ("mobile", "smpp34", "127.0.0.1", 2775)
     assert list(line.carriers) == ["mobile", "unicom"]
     assert line.enabled
     assert "sealed-password" not in str(bench.rows(PROJECTION))

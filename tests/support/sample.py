@@ -92,7 +92,7 @@ def link_to(platform: Platform, *, host: str, port: int, name: str = LINK) -> Co
     """A link that takes the numbers of every carrier."""
     return Configured(
         name=name,
-        protocol="smpp",
+        protocol="smpp34",
         host=host,
         port=port,
         system_id="sample",
