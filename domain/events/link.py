@@ -75,7 +75,7 @@ class Configured:
     """SMPP's word for the kind of client, where the carrier wants one."""
     keep_alive_seconds: int = 30
     connections: int = 1
-    """How many the carrier allows at once; each has the window and the rate."""
+    """How many the carrier allows at once; each has the window, and they share the rate evenly."""
     tariff: Tariff = Tariff()
     inbound: Inbound | None = None
     breaker: Breaker = Breaker()

@@ -99,7 +99,7 @@ class LinkSettings:
     encrypted: bool = False
     authority: str = ""
     window: int = 100
-    rate_per_second: int = 0
+    rate_per_second: float = 0
     response_timeout_seconds: float = 60.0
     keep_alive_seconds: float = 30.0
     keep_alive_limit: int = 2
