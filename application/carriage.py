@@ -15,7 +15,8 @@ from domain.values import Lane
 class Part:
     """One PDU's worth of a message: at most 254 octets of payload, the UDH included when `udh` is set.
 
-    `destination` is in digits with the country code.
+    `destination` is in digits with the country code; `extension` are digits behind the link's own number,
+    which the phone sees as one and answers to.
     """
 
     destination: str = field(repr=False)
@@ -23,6 +24,7 @@ class Part:
     data_coding: int
     udh: bool = False
     validity_seconds: int | None = None
+    extension: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 
 from application.platform import change, load
 from application.ports import Store
-from domain.aggregates import route
+from domain.aggregates import fold, link, route
 from domain.aggregates.route import RouteTable
 from domain.errors import BadInput
 from domain.events import Event
@@ -23,16 +23,20 @@ async def read_routes(store: Store) -> RouteTable:
 
 
 async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tuple[Event, ...]:
-    """Make a route, or make it anew. Refuses route_name, route_invalid, link_unknown."""
+    """Make a route, or make it anew. Refuses route_name, route_invalid, link_unknown, extension_unfit."""
     if not _NAME.fullmatch(wanted.name):
         raise BadInput(
             "route_name", "A route's name is 1 to 32 small letters, digits and dashes.", field="name"
         )
     links = [share.link for share in wanted.shares]
-    known = await store.load([stream_id("link", link) for link in links])
-    unknown = [link for link in links if stream_id("link", link) not in known]
+    known = await store.load([stream_id("link", name) for name in links])
+    unknown = [name for name in links if stream_id("link", name) not in known]
     if unknown:
         raise BadInput("link_unknown", f"There is no link {unknown[0][:32]}.", field="shares")
+    for name in links:
+        found = fold(link.evolve, known[stream_id("link", name)])
+        if found is not None:
+            route.require_room(found.configured, wanted.extension)
     return await change(
         store,
         STREAM,

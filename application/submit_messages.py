@@ -34,10 +34,14 @@ _Plain = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Via:
-    """Why messages come over this link: the route, and the links that were passed over (`mobile-1:down`)."""
+    """Why messages come over this link: the route, and the links that were passed over (`mobile-1:down`).
+
+    `extension` are the route's digits behind the link's number.
+    """
 
     route: str = ""
     passed_over: tuple[str, ...] = ()
+    extension: str = ""
 
 
 NOT_ROUTED = Via()
@@ -101,7 +105,8 @@ class References:
 
 class MessageSubmitter:
     """Submits over one connection of a link. `run` is like no other submitter's, ever: by it a submitter knows
-    its own facts again where the answer to a commit was lost."""
+    its own facts again where the answer to a commit was lost. `signs` says that the carrier writes the
+    signature of the number itself."""
 
     def __init__(
         self,
@@ -114,6 +119,7 @@ class MessageSubmitter:
         sleep: Sleep,
         run: str = "",
         connection: int = 1,
+        signs: bool = False,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -125,6 +131,7 @@ class MessageSubmitter:
         self._context = Context(actor=f"link:{carriage.name}")
         self._run = run
         self._connection = connection
+        self._signs = signs
         self._starts = itertools.count(1)
 
     async def __call__(self, ids: Sequence[UUID], lane: Lane, via: Via = NOT_ROUTED) -> bool:
@@ -197,6 +204,7 @@ class MessageSubmitter:
                     route=via.route,
                     passed_over=via.passed_over,
                     connection=self._connection,
+                    extension=via.extension,
                 )
             charge = one.state.charge_due(events)
             entries.append(
@@ -213,7 +221,7 @@ class MessageSubmitter:
             recorded = firsts.get(one.id)
             if recorded and plain and isinstance(recorded.event, SubmissionStarted):
                 after = message.evolve(one.state, recorded.event, recorded.at)
-                started.append(_Started(one.id, after, recorded.version, self._parts(after, *plain)))
+                started.append(_Started(one.id, after, recorded.version, self._parts(after, via, *plain)))
         return started
 
     async def _own(self, ids: Sequence[UUID], context: Context) -> dict[UUID, Recorded]:
@@ -229,8 +237,11 @@ class MessageSubmitter:
             account=accepted.account, message=one.id, sealed=accepted.sealed, ciphertext=one.ciphertext
         )
 
-    def _parts(self, state: Message, phone: str, whole: str) -> tuple[Part, ...]:
+    def _parts(self, state: Message, via: Via, phone: str, whole: str) -> tuple[Part, ...]:
+        """The parts as they were counted; what the carrier writes itself is left out of the first one only."""
         pieces = text.split_ucs2(whole)
+        if self._signs:
+            pieces = (pieces[0].removeprefix(f"【{state.accepted.signature}】"), *pieces[1:])
         left = max(60, int((state.accepted.expires_at - self._now()).total_seconds()))
         reference = self._references.next(phone) if len(pieces) > 1 else 0
         return tuple(
@@ -240,6 +251,7 @@ class MessageSubmitter:
                 data_coding=_UCS2,
                 udh=len(pieces) > 1,
                 validity_seconds=left,
+                extension=via.extension,
             )
             for number, piece in enumerate(pieces, 1)
         )

@@ -134,4 +134,4 @@ def _wanted(message: UUID, accepted: Accepted) -> Wanted:
 
 def _via(choice: Choice) -> Via:
     passed = tuple(f"{link}:{fitness}" for link, fitness in choice.passed_over)
-    return Via(route=choice.route, passed_over=passed)
+    return Via(route=choice.route, passed_over=passed, extension=choice.extension)

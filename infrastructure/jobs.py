@@ -55,7 +55,7 @@ def enqueue(
         queue_name=queue,
         actor_name=ACTOR,
         args=(link, lane.value, [str(message) for message in messages]),
-        kwargs={"route": via.route, "passed_over": list(via.passed_over)},
+        kwargs={"route": via.route, "passed_over": list(via.passed_over), "extension": via.extension},
         options={},
     )
     broker.enqueue(job, delay=delay_seconds * 1_000 if delay_seconds else None)
@@ -84,9 +84,14 @@ def define_submit(broker: RedisBroker, handle: Handle) -> None:
     """Register the actor in a worker process: parse, call, nothing else."""
 
     def submit(
-        link: str, lane: str, messages: list[str], route: str = "", passed_over: Sequence[str] = ()
+        link: str,
+        lane: str,
+        messages: list[str],
+        route: str = "",
+        passed_over: Sequence[str] = (),
+        extension: str = "",
     ) -> None:
-        via = Via(route=route, passed_over=tuple(passed_over))
+        via = Via(route=route, passed_over=tuple(passed_over), extension=extension)
         handle(link, Lane(lane), [UUID(message) for message in messages], via)
 
     dramatiq.actor(actor_name=ACTOR, broker=broker, queue_name="unrouted")(submit)

@@ -98,6 +98,7 @@ class Slot:
             sleep=asyncio.sleep,
             run=new_id()[:12],
             connection=id_.number,
+            signs=configured.signs,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[dramatiq.Worker] = []

@@ -8,6 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.errors import BadInput, NotFound
+from domain.events.link import Configured
 from domain.events.route import RouteEvent, RouteRemoved, RouteSet, Share
 from domain.values import Carrier, Category
 
@@ -162,6 +163,24 @@ def _by_weight(candidates: Sequence[Share], message: UUID) -> str:
         if place < 0:
             return share.link
     raise AssertionError("weights are positive")
+
+
+def require_room(link: Configured, extension: str) -> None:
+    """Refuse extension_unfit: digits that cannot stand behind a link's number, or make it too long on the wire.
+
+    A number has 21 octets in CMPP (Src_Id), SGIP (SPNumber) and SMGP (SrcTermID), and 20 in SMPP (source_addr).
+    """
+    number = link.source_address
+    longest = 20 if link.protocol == "smpp34" else 21
+    if extension and not (number.isascii() and number.isdecimal()):
+        detail = f"Link {link.name} sends under no number, so no digits can stand behind it."
+    elif extension and len(number) + len(extension) > longest:
+        detail = (
+            f"With link {link.name} the number would have more than {longest} digits: shorten the extension."
+        )
+    else:
+        return
+    raise BadInput("extension_unfit", detail, field="extension")
 
 
 _RANKS = {fitness: rank for rank, fitness in enumerate(Fitness)}

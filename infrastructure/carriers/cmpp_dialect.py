@@ -104,7 +104,7 @@ class CmppDialect:
                 fee_type=settings.fee_type or _FREE,
                 fee_code=settings.fee_code or _NO_FEE,
                 valid_time=absolute_time(self._now(), part.validity_seconds),
-                source=settings.source_address,
+                source=settings.source_address + part.extension,
                 destinations=(without_country(part.destination),),
                 content=payload,
             )

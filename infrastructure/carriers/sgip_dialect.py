@@ -97,7 +97,7 @@ class SgipDialect:
         return sgip.encode(
             Submit(
                 sequence=sequence,
-                source=settings.source_address,
+                source=settings.source_address + part.extension,
                 destinations=(with_country(part.destination),),
                 corp_id=settings.corp_id,
                 service_type=settings.service_id,

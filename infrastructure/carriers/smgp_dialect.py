@@ -109,7 +109,7 @@ class SmgpDialect:
                 fixed_fee=_NO_FEE,
                 coding=part.data_coding,
                 valid_time=absolute_time(self._now(), part.validity_seconds),
-                source=settings.source_address,
+                source=settings.source_address + part.extension,
                 destinations=(without_country(part.destination),),
                 content=part.payload,
                 tlvs=self._enterprise + _place(part),

@@ -98,7 +98,7 @@ class SmppDialect:
                 sequence=sequence,
                 source_ton=self._settings.source_ton,
                 source_npi=self._settings.source_npi,
-                source=self._settings.source_address,
+                source=self._settings.source_address + part.extension,
                 destination_ton=_INTERNATIONAL,
                 destination_npi=_INTERNATIONAL,
                 destination=part.destination,

@@ -123,6 +123,8 @@ class Office:
     terms: Terms = field(default_factory=lambda: Terms(allowance_segments=100))
     carriage: ScriptedCarriage = field(default_factory=ScriptedCarriage)
     pauses: list[float] = field(default_factory=list)
+    signs: bool = False
+    """The carrier writes the signature of the number itself."""
     vault: PlainVault = field(default_factory=PlainVault)
     settling: Settling = field(default_factory=Settling)
     runs: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -183,6 +185,7 @@ class Office:
             now=lambda: self.now,
             sleep=self._sleep,
             run=f"run-{next(self.runs)}",
+            signs=self.signs,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -9,9 +9,11 @@ import pytest
 from application.carriage import InDoubt, NotSent, Part, PartKey, Refused, Taken
 from application.manage_contracts import suspend
 from application.settle_messages import cancel, doubt_abandoned, resolve_doubt
+from application.submit_messages import Via
 from domain.aggregates.message import Status
 from domain.events.contract import Terms
 from domain.events.ledger import Refunded
+from domain.events.message import SubmissionStarted
 from domain.values import ChargeOn, Lane
 from tests.application.office import ACCOUNT, BY, OTHER_PHONE, Office, Script, story
 
@@ -60,6 +62,37 @@ async def test_the_text_goes_out_in_ucs2_under_its_signature_to_the_number_in_di
     assert part.destination == "8613800138000"
     assert part.payload.decode("utf-16-be") == "【示例科技】您好😀"
     assert (part.data_coding, part.udh) == (8, False)
+
+
+@story
+async def test_the_route_s_digits_are_recorded_and_go_with_every_part():
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+    await office.submitter()([id_], Lane.BATCH, Via(route="codes", extension="0012"))
+    assert [part.extension for _, part in office.carriage.sent] == ["0012", "0012"]
+    (started,) = [r.event for r in office.store.disk.history(id_) if isinstance(r.event, SubmissionStarted)]
+    assert (started.route, started.extension) == ("codes", "0012")
+
+
+@story
+async def test_a_carrier_that_writes_the_signature_itself_gets_the_text_without_it():
+    office = await Office(signs=True).open()
+    await office.submit(await office.accept(text="您好，【示例科技】在此"))
+    ((_, part),) = office.carriage.sent
+    assert part.payload.decode("utf-16-be") == "您好，【示例科技】在此"
+
+
+@story
+async def test_without_its_signature_a_text_still_goes_out_in_the_parts_that_were_counted_and_paid():
+    office = await Office(signs=True).open()
+    text = "字" * 65
+    id_ = await office.accept(text=text)
+    await office.submit(id_)
+    assert office.message(id_).accepted.parts == office.message(id_).accepted.segments == 2
+    payloads = {key[1]: part.payload for key, part in office.carriage.sent}
+    assert [payloads[number][4:6] for number in (1, 2)] == [b"\x02\x01", b"\x02\x02"]
+    assert [len(payloads[number][6:]) // 2 for number in (1, 2)] == [67 - 6, 4]
+    assert "".join(payloads[number][6:].decode("utf-16-be") for number in (1, 2)) == text
 
 
 @story

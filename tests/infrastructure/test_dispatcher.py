@@ -31,6 +31,7 @@ from infrastructure.recorder import LedgerRecorder
 from infrastructure.rerouting import Rerouting
 from tests.application.office import configured
 from tests.domain.facts import accepted
+from tests.domain.test_route import made
 from tests.projections.histories import History, Sent
 
 BY = Context(actor="test")
@@ -163,7 +164,7 @@ def test_a_job_carries_ids_only(post):
     assert (job.args[0], job.args[1], job.kwargs) == (
         "one",
         "realtime",
-        {"route": "default", "passed_over": []},
+        {"route": "default", "passed_over": [], "extension": ""},
     )
     assert UUID(job.args[2][0])
 
@@ -316,25 +317,35 @@ def test_a_queue_nobody_used_is_empty(broker):
 
 
 def test_the_actor_gets_what_was_enqueued_and_a_failed_job_comes_back(broker):
-    calls: list[tuple[str, Lane, list[UUID]]] = []
+    calls: list[tuple[str, Lane, list[UUID], Via]] = []
     done = threading.Event()
+    way = Via(route="codes", passed_over=("two:down",), extension="0012")
 
     def handle(link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
-        calls.append((link, lane, list(messages)))
+        calls.append((link, lane, list(messages), via))
         if len(calls) == 1:
             raise RuntimeError("the link is gone")
         done.set()
 
     jobs.define_submit(broker, handle)
     message = uuid4()
-    jobs.enqueue(broker, link="one", lane=Lane.REALTIME, messages=[message])
+    jobs.enqueue(broker, link="one", lane=Lane.REALTIME, messages=[message], via=way)
     worker = dramatiq.Worker(broker, queues={"one.realtime"}, worker_timeout=20, worker_threads=1)
     worker.start()
     try:
         assert done.wait(30)
     finally:
         worker.stop()
-    assert calls == [("one", Lane.REALTIME, [message])] * 2
+    assert calls == [("one", Lane.REALTIME, [message], way)] * 2
+
+
+def test_the_digits_of_the_route_go_with_the_job(recorder, broker, log):
+    post = Post(recorder, broker, log, ONE)
+    codes = replace(made("codes", "one"), extension="0012")
+    post.network = replace(post.network, table=RouteTable(routes=(codes,)))
+    post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE), Carrier.MOBILE, Lane.BATCH)])
+    (job,) = post.jobs("one", Lane.BATCH)
+    assert job.kwargs == {"route": "codes", "passed_over": [], "extension": "0012"}
 
 
 def test_messages_go_over_another_link_while_theirs_is_down(recorder, broker, log):
@@ -344,7 +355,7 @@ def test_messages_go_over_another_link_while_theirs_is_down(recorder, broker, lo
     post.dispatcher.dispatch(sent)
     assert (len(post.in_jobs("one", Lane.BATCH)), len(post.in_jobs("two", Lane.BATCH))) == (0, 5)
     (job,) = post.jobs("two", Lane.BATCH)
-    assert job.kwargs == {"route": "default", "passed_over": ["one:down"]}
+    assert job.kwargs == {"route": "default", "passed_over": ["one:down"], "extension": ""}
 
 
 def test_what_waits_for_a_link_that_stays_down_is_given_to_another(recorder, broker, log):
