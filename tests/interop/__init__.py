@@ -1,0 +1,1 @@
+"""The project's links against gateways that share no line of code with them."""
