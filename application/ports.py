@@ -6,7 +6,7 @@ which the tests crash the platform at every step.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -100,6 +100,24 @@ class PartRow:
     carrier_id: str
     message: UUID
     part: int
+    phone: bytes = b""
+    """Whom it went to, as a token (phone_tokens.py); empty where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPart:
+    """A part that a carrier took under some id; ids recur, so there may be several of one id."""
+
+    message: UUID
+    part: int
+    phone: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedReply:
+    """A phone number and a text of a reply, or of a part of one; `sealed.message` is the row's id."""
+
+    sealed: SealedRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +130,7 @@ class HeldReceipt:
     error: str
     carrier_time: str
     phone_index: bytes
-    """The number's blind indexes of the day it came and of the days before, as the receipt recorder packs them."""
+    """The number's tokens of the day it came and of the days before (phone_tokens.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +140,7 @@ class HeldReleased:
     id: int
 
 
-Row = SealedRow | PartRow | HeldReceipt | HeldReleased
+Row = SealedRow | SealedReply | PartRow | HeldReceipt | HeldReleased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +215,16 @@ class Store(Protocol):
         """Ciphertexts of messages by day and id; what was destroyed is not in the answer."""
         ...
 
+    async def sealed_replies(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
+        """Ciphertexts of replies and parts of them by day and id; what was destroyed is not in the answer."""
+        ...
+
+    async def replies_by_phone(
+        self, account: str, indexes: Mapping[date, bytes], *, limit: int
+    ) -> Sequence[UUID]:
+        """Ids of sealed replies of an account from a number, given its blind index of each day, newest day first."""
+        ...
+
     async def find_by_phone(
         self, account: str, indexes: Mapping[date, bytes], *, limit: int
     ) -> Sequence[tuple[date, UUID]]:
@@ -207,12 +235,14 @@ class Store(Protocol):
         """Messages of a day to a number by its blind index, of any account; a hundred at most."""
         ...
 
-    async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
-        """Message and part of carriers' ids; the newest where an id recurs."""
+    async def parts(
+        self, link: str, carrier_ids: Sequence[str], *, since: datetime
+    ) -> Mapping[str, Sequence[KnownPart]]:
+        """What a link's carrier took under these ids since a moment, newest first."""
         ...
 
-    async def held_matches(self, *, limit: int) -> Sequence[HeldMatch]:
-        """Held receipts whose carrier id is known by now."""
+    async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
+        """Held receipts whose carrier id and number are those of a part taken not longer before than `within`."""
         ...
 
     async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
@@ -226,6 +256,10 @@ class Store(Protocol):
 
 class Vault(Protocol):
     """Seals personal data under keys of the day. A destroyed day's data reads as None."""
+
+    def ensure(self, day: date) -> str:
+        """Make the keys of a day where there are none; returns their fingerprint."""
+        ...
 
     def seal(
         self, *, account: str, message: UUID, day: date, phone: str, text: str

@@ -1,22 +1,26 @@
 """Record what carriers report: each receipt is durable before it is acknowledged, matched now or later.
 
 Early, late, repeated, unordered and foreign receipts are all kept: what cannot be matched is held and
-looked at again when its message is known.
+looked at again when its message is known. Ids of carriers recur, so a receipt finds its part by link, id,
+number and date together.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from application import phone_tokens
 from application.carriage import Receipt
+from application.phone_tokens import is_of, number_of
 from application.ports import (
     Committed,
     Conflict,
     Entry,
     HeldReceipt,
     HeldReleased,
+    KnownPart,
     Now,
     PartRow,
     Row,
@@ -26,9 +30,7 @@ from application.ports import (
 from application.settling import Remembered, Settling
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
-from domain.errors import BadInput
 from domain.events.message import MessageEvent, SubmittedPart
-from domain.numbering import normalise
 from domain.recorded import Context
 from domain.values import local_day
 
@@ -36,7 +38,9 @@ MAX_TRIES = 50
 _PAGE = 500
 _DAYS_BACK = 3
 """The longest validity of a message: so long before its receipt it may have been accepted."""
-_INDEX_OCTETS = 16
+RECEIPT_WITHIN = timedelta(days=31)
+"""A receipt is about a part that was taken not longer ago: ids of CMPP, SGIP and SMGP come again after a year,
+those of SMPP whenever a carrier counts from 1 again."""
 _MOST_TO_ONE_PHONE = 100
 """The store names no more: who has so many may have others that were not named."""
 
@@ -61,34 +65,48 @@ class ReceiptRecorder:
 
     async def __call__(self, link: str, receipts: Sequence[Receipt]) -> None:
         """Store a batch of receipts; durable when it returns."""
-        carrier_ids = [receipt.carrier_id for receipt in receipts]
-        await self._settling.settled(carrier_ids)
-        known = await self._parts(link, carrier_ids)
+        await self._settling.settled(link, [receipt.carrier_id for receipt in receipts])
+        numbers = [number_of(receipt.phone) for receipt in receipts]
+        parts = await self._parts(link, receipts, numbers)
         reports: dict[UUID, list[Report]] = defaultdict(list)
         unknown: list[Entry] = []
         context = Context(actor=f"link:{link}")
-        for receipt in receipts:
-            held = self._held(link, receipt)
-            if receipt.carrier_id in known:
-                id_, part = known[receipt.carrier_id]
-                reports[id_].append(Report(part=part, receipt=held))
+        for receipt, number, part in zip(receipts, numbers, parts, strict=True):
+            if part is not None:
+                reports[part.message].append(Report(part=part.part, receipt=_stored(link, receipt)))
             else:
+                held = _stored(link, receipt, self._tokens(number))
                 unknown.append(Entry(stream=None, version=None, context=context, rows=(held,)))
         await self._record(reports, context, also=unknown)
 
-    async def _parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
-        """Message and part of carriers' ids: what was submitted a moment ago is at hand, the rest is read."""
-        known = {
-            carrier_id: found
-            for carrier_id in carrier_ids
-            if (found := self._settling.part(link, carrier_id)) is not None
-        }
-        others = [carrier_id for carrier_id in carrier_ids if carrier_id not in known]
-        return {**known, **await self._store.parts(link, others)} if others else known
+    async def _parts(
+        self, link: str, receipts: Sequence[Receipt], numbers: Sequence[str]
+    ) -> list[KnownPart | None]:
+        """The part of each receipt: what was submitted a moment ago is at hand, the rest is read."""
+        wanted = list(zip((receipt.carrier_id for receipt in receipts), numbers, strict=True))
+        since = self._now() - RECEIPT_WITHIN
+        at_hand = [
+            self._meant(self._settling.parts(link, id_, since=since), number) for id_, number in wanted
+        ]
+        others = {id_ for (id_, _), found in zip(wanted, at_hand, strict=True) if found is None and id_}
+        if not others:
+            return at_hand
+        read = await self._store.parts(link, list(others), since=since)
+        return [
+            found or self._meant(read.get(id_, ()), number)
+            for (id_, number), found in zip(wanted, at_hand, strict=True)
+        ]
+
+    def _meant(self, parts: Iterable[KnownPart], number: str) -> KnownPart | None:
+        """The first of some parts that went to a number; a receipt without a number means any."""
+        return next((part for part in parts if is_of(self._vault, part.phone, number)), None)
+
+    def _tokens(self, number: str) -> bytes:
+        return phone_tokens.tokens(self._vault, number, local_day(self._now()), days_back=_DAYS_BACK)
 
     async def match_held(self) -> int:
         """Record held receipts whose submission is known by now; returns how many."""
-        matches = await self._store.held_matches(limit=_PAGE)
+        matches = await self._store.held_matches(within=RECEIPT_WITHIN, limit=_PAGE)
         reports: dict[UUID, list[Report]] = defaultdict(list)
         for match in matches:
             reports[match.message].append(Report(part=match.part, receipt=match.receipt, held=match.id))
@@ -101,11 +119,9 @@ class ReceiptRecorder:
         for id_, held in await self._store.held_unmatched(limit=_PAGE):
             owner = await self._owner(held)
             if owner is not None:
-                message_id, part = owner
-                report = Report(part=part, receipt=held, held=id_)
-                await self._record(
-                    {message_id: [report]}, Context(actor="matcher"), rows=_part_row(owner, held)
-                )
+                report = Report(part=owner.part, receipt=held, held=id_)
+                rows = _part_row(owner, held)
+                await self._record({owner.message: [report]}, Context(actor="matcher"), rows=rows)
                 matched += 1
         return matched
 
@@ -119,11 +135,11 @@ class ReceiptRecorder:
             known[id_] = Remembered(state, history[-1].version)
         return known
 
-    async def _owner(self, held: HeldReceipt) -> tuple[UUID, int] | None:
+    async def _owner(self, held: HeldReceipt) -> KnownPart | None:
         """The message in doubt, and its part, that an unknown carrier id belongs to beyond question."""
         to_phone = [
             id_
-            for day, index in _unpack(held.phone_index)
+            for day, index in phone_tokens.each(held.phone_index)
             for id_ in await self._store.find_by_index(day, index)
         ]
         histories = await self._store.load(to_phone)
@@ -134,20 +150,29 @@ class ReceiptRecorder:
         ((id_, state),) = possible.items()
         part = _unanswered_part(state)
         # Asked last: an answer that was recorded since the states were read has made its id known.
-        known = await self._store.parts(held.link, [held.carrier_id])
-        return None if held.carrier_id in known or not part else (id_, part)
+        since = self._now() - RECEIPT_WITHIN
+        known = await self._store.parts(held.link, [held.carrier_id], since=since)
+        if not part or any(_fits(each, held) for each in known.get(held.carrier_id, ())):
+            return None
+        return KnownPart(message=id_, part=part, phone=_token_of(held, state))
 
     async def record_late_answer(self, link: str, id_: UUID, part: SubmittedPart) -> None:
         """A submit answer that came after its time: the id is kept, so that the receipt finds its message.
 
         The late answers of a long message add up, in whatever order, until every part is known to be taken.
         """
-        row = PartRow(link=link, carrier_id=part.carrier_id, message=id_, part=part.number)
         context = Context(actor=f"link:{link}")
         for _ in range(MAX_TRIES):
             history = (await self._store.load([id_]))[id_]
             state = fold(message.evolve, history)
             assert state is not None
+            row = PartRow(
+                link=link,
+                carrier_id=part.carrier_id,
+                message=id_,
+                part=part.number,
+                phone=await self._token(id_, state),
+            )
             events = (
                 state.record_submitted(parts=(part,))
                 if state.accepted.parts == 1
@@ -161,22 +186,19 @@ class ReceiptRecorder:
                 return
         raise RuntimeError("a message kept moving while a late answer was recorded")
 
-    def _held(self, link: str, receipt: Receipt) -> HeldReceipt:
-        """A receipt in its stored form: the number only as blind indexes, of today and the days before."""
+    async def _token(self, id_: UUID, state: Message) -> bytes:
+        """The token of a message's number; empty where its sealed data is destroyed or was altered."""
+        sealed = state.accepted.sealed
+        ciphertext = (await self._store.sealed([(sealed.day, id_)])).get(id_)
+        if ciphertext is None:
+            return b""
         try:
-            phone = normalise(receipt.phone)
-        except BadInput:
-            indexes = b""
-        else:
-            indexes = _pack(local_day(self._now()), lambda day: self._vault.phone_index(phone, day))
-        return HeldReceipt(
-            link=link,
-            carrier_id=receipt.carrier_id,
-            status=receipt.status[:20],
-            error=receipt.error_code[:20],
-            carrier_time=receipt.done_text[:20],
-            phone_index=indexes,
-        )
+            opened = self._vault.open(
+                account=state.accepted.account, message=id_, sealed=sealed, ciphertext=ciphertext
+            )
+        except ValueError:
+            return b""
+        return phone_tokens.token(self._vault, opened[0], sealed.day) if opened else b""
 
     async def _record(
         self,
@@ -261,29 +283,48 @@ def _events(state: Message, report: Report) -> tuple[MessageEvent, ...]:
     )
 
 
-def _pack(today: date, index: Callable[[date], bytes | None]) -> bytes:
-    """A number's blind indexes by day: a message may have been accepted days before its receipt comes."""
-    packed = b""
-    for back in range(_DAYS_BACK + 1):
-        day = today - timedelta(days=back)
-        found = index(day)
-        if found is not None:
-            packed += day.toordinal().to_bytes(4) + found
-    return packed
+def _stored(link: str, receipt: Receipt, tokens: bytes = b"") -> HeldReceipt:
+    """A receipt in its stored form: the number only as tokens, of today and the days before."""
+    return HeldReceipt(
+        link=link,
+        carrier_id=receipt.carrier_id,
+        status=receipt.status[:20],
+        error=receipt.error_code[:20],
+        carrier_time=receipt.done_text[:20],
+        phone_index=tokens,
+    )
 
 
-def _unpack(packed: bytes) -> list[tuple[date, bytes]]:
-    """The days and indexes that `_pack` wrote."""
-    size = 4 + _INDEX_OCTETS
-    pieces = (packed[start : start + size] for start in range(0, len(packed), size))
-    return [(date.fromordinal(int.from_bytes(piece[:4])), piece[4:]) for piece in pieces]
+def _fits(part: KnownPart, held: HeldReceipt) -> bool:
+    """Whether a part may be the one of a held receipt, by its number."""
+    return not (part.phone and held.phone_index) or part.phone in held.phone_index
 
 
-def _part_row(owner: tuple[UUID, int], held: HeldReceipt) -> tuple[PartRow, ...]:
+def _token_of(held: HeldReceipt, state: Message) -> bytes:
+    """The token of the held receipt's number on the day its message was accepted."""
+    day = state.accepted.sealed.day
+    return next(
+        (
+            phone_tokens.packed(found, index)
+            for found, index in phone_tokens.each(held.phone_index)
+            if found == day
+        ),
+        b"",
+    )
+
+
+def _part_row(owner: KnownPart, held: HeldReceipt) -> tuple[PartRow, ...]:
     """From now on the id is known; a receipt that names none teaches nothing."""
     if not held.carrier_id:
         return ()
-    return (PartRow(link=held.link, carrier_id=held.carrier_id, message=owner[0], part=owner[1]),)
+    row = PartRow(
+        link=held.link,
+        carrier_id=held.carrier_id,
+        message=owner.message,
+        part=owner.part,
+        phone=owner.phone,
+    )
+    return (row,)
 
 
 def _may_own(state: Message, link: str) -> bool:

@@ -9,8 +9,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from application.ports import KnownPart
 from domain.aggregates.message import Message
 
 _LONGEST_SECONDS = 0.5
@@ -29,34 +31,34 @@ class Settling:
     """Shared by the submitter and the receipt recorder of one process; lives in one event loop."""
 
     def __init__(self) -> None:
-        self._open: dict[str, asyncio.Future[None]] = {}
+        self._open: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._messages: OrderedDict[UUID, Remembered] = OrderedDict()
-        self._parts: dict[str, tuple[UUID, int]] = {}
+        self._parts: dict[tuple[str, str], KnownPart] = {}
 
-    def begin(self, carrier_id: str) -> None:
+    def begin(self, link: str, carrier_id: str) -> None:
         """The carrier gave this id; the fact is not durable yet."""
-        if carrier_id not in self._open:
-            self._open[carrier_id] = asyncio.get_running_loop().create_future()
+        if (link, carrier_id) not in self._open:
+            self._open[link, carrier_id] = asyncio.get_running_loop().create_future()
 
-    def end(self, carrier_ids: Iterable[str]) -> None:
+    def end(self, link: str, carrier_ids: Iterable[str]) -> None:
         """The fact is durable, or will not become so by itself."""
         for carrier_id in carrier_ids:
-            waiter = self._open.pop(carrier_id, None)
+            waiter = self._open.pop((link, carrier_id), None)
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
 
-    async def settled(self, carrier_ids: Iterable[str]) -> None:
+    async def settled(self, link: str, carrier_ids: Iterable[str]) -> None:
         """Wait for those of the ids that are being recorded, but not for long."""
-        waiters = [self._open[carrier_id] for carrier_id in carrier_ids if carrier_id in self._open]
+        waiters = [self._open[link, each] for each in carrier_ids if (link, each) in self._open]
         if waiters:
             await asyncio.wait(waiters, timeout=_LONGEST_SECONDS)
 
-    def remember(self, id_: UUID, state: Message, version: int) -> None:
-        """This is how the message stands now; the oldest is forgotten for it."""
+    def remember(self, id_: UUID, state: Message, version: int, *, phone: bytes) -> None:
+        """This is how the message to a phone (its token) stands now; the oldest is forgotten for it."""
         self.forget(id_)
         self._messages[id_] = Remembered(state, version)
         for part in state.taken:
-            self._parts[part.carrier_id] = (id_, part.number)
+            self._parts[state.link, part.carrier_id] = KnownPart(message=id_, part=part.number, phone=phone)
         if len(self._messages) > _MOST:
             self.forget(next(iter(self._messages)))
 
@@ -65,12 +67,15 @@ class Settling:
         known = self._messages.pop(id_, None)
         if known is not None:
             for part in known.state.taken:
-                self._parts.pop(part.carrier_id, None)
+                key = known.state.link, part.carrier_id
+                if key in self._parts and self._parts[key].message == id_:
+                    del self._parts[key]
 
-    def part(self, link: str, carrier_id: str) -> tuple[UUID, int] | None:
-        """Message and part of a carrier's id, where this process submitted it over this link not long ago."""
-        found = self._parts.get(carrier_id)
-        return found if found is not None and self._messages[found[0]].state.link == link else None
+    def parts(self, link: str, carrier_id: str, *, since: datetime) -> tuple[KnownPart, ...]:
+        """The newest part that this process submitted over this link and that has this id, where its message
+        was accepted since a moment."""
+        part = self._parts.get((link, carrier_id))
+        return (part,) if part and self._messages[part.message].state.accepted_at >= since else ()
 
     def message(self, id_: UUID) -> Remembered | None:
         """The message as this process wrote it last."""

@@ -12,6 +12,7 @@ from typing import cast
 from uuid import UUID
 
 from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, Refused, Taken
+from application.phone_tokens import token
 from application.ports import Committed, Conflict, Entry, Now, PartRow, Sleep, Store, Vault
 from application.settling import Settling
 from domain import text
@@ -65,6 +66,8 @@ class _Started:
     state: Message
     version: int
     parts: tuple[Part, ...]
+    phone: bytes
+    """The token of its number, by which a receipt is known to mean it."""
 
 
 class _Places:
@@ -221,7 +224,9 @@ class MessageSubmitter:
             recorded = firsts.get(one.id)
             if recorded and plain and isinstance(recorded.event, SubmissionStarted):
                 after = message.evolve(one.state, recorded.event, recorded.at)
-                started.append(_Started(one.id, after, recorded.version, self._parts(after, via, *plain)))
+                phone = token(self._vault, plain[0], after.accepted.sealed.day)
+                parts = self._parts(after, via, *plain)
+                started.append(_Started(one.id, after, recorded.version, parts, phone))
         return started
 
     async def _own(self, ids: Sequence[UUID], context: Context) -> dict[UUID, Recorded]:
@@ -266,7 +271,7 @@ class MessageSubmitter:
         try:
             await self._record(started, answers)
         finally:
-            self._settling.end(answer.carrier_id for answer in answers if isinstance(answer, Taken))
+            self._settling.end(self._carriage.name, _ids(answers))
 
     async def _send(self, started: _Started, number: int) -> Answer:
         """One part; what the carrier certainly does not have is tried again for a while."""
@@ -278,7 +283,7 @@ class MessageSubmitter:
             await self._sleep(pause)
             answer = await self._carriage.submit(part, key)
         if isinstance(answer, Taken):
-            self._settling.begin(answer.carrier_id)
+            self._settling.begin(self._carriage.name, answer.carrier_id)
         return answer
 
     async def _record(self, started: _Started, answers: Sequence[Answer]) -> None:
@@ -288,7 +293,7 @@ class MessageSubmitter:
             for number, answer in enumerate(answers, 1)
             if isinstance(answer, Taken)
         )
-        rows = tuple(_row(self._carriage.name, started.id, part) for part in taken)
+        rows = tuple(_row(self._carriage.name, started, part) for part in taken)
         state, version = started.state, started.version
         for _ in range(MAX_TRIES):
             events = _decide(state, answers, taken)
@@ -305,7 +310,7 @@ class MessageSubmitter:
                 ]
             )
             if isinstance(outcome, Committed):
-                self._remember(started.id, state, outcome)
+                self._remember(started, state, outcome)
             if not isinstance(outcome, Conflict):
                 return
             history = (await self._store.load([started.id]))[started.id]
@@ -314,13 +319,13 @@ class MessageSubmitter:
             state, version = folded, history[-1].version
         raise RuntimeError("a message kept moving while its submission was recorded")
 
-    def _remember(self, id_: UUID, state: Message, outcome: Committed) -> None:
+    def _remember(self, started: _Started, state: Message, outcome: Committed) -> None:
         """Its receipt comes soon: keep what it will need."""
-        own = [recorded for recorded in outcome.recorded if recorded.stream == id_]
+        own = [recorded for recorded in outcome.recorded if recorded.stream == started.id]
         for recorded in own:
             state = message.evolve(state, cast("MessageEvent", recorded.event), recorded.at)
         if own and state.taken:
-            self._settling.remember(id_, state, own[-1].version)
+            self._settling.remember(started.id, state, own[-1].version, phone=started.phone)
 
 
 def _decide(
@@ -357,8 +362,18 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
             raise outcome
 
 
-def _row(link: str, id_: UUID, part: SubmittedPart) -> PartRow:
-    return PartRow(link=link, carrier_id=part.carrier_id, message=id_, part=part.number)
+def _ids(answers: Sequence[Answer]) -> list[str]:
+    return [answer.carrier_id for answer in answers if isinstance(answer, Taken)]
+
+
+def _row(link: str, started: _Started, part: SubmittedPart) -> PartRow:
+    return PartRow(
+        link=link,
+        carrier_id=part.carrier_id,
+        message=started.id,
+        part=part.number,
+        phone=started.phone,
+    )
 
 
 def _udh(reference: int, total: int, number: int) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.sql import SQL, Identifier
 
-from application.ports import Entry, HeldMatch, HeldReceipt, Outcome
+from application.ports import Entry, HeldMatch, HeldReceipt, KnownPart, Outcome
 from domain.recorded import Recorded
 from domain.values import stream_id
 from infrastructure.group_commit import GroupCommit
@@ -99,11 +99,25 @@ class EventStore:
 
     async def sealed(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
         """Ciphertexts by message; one read a day, so that each looks into one partition only."""
+        return await self._ciphertexts("sealed", refs)
+
+    async def sealed_replies(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
+        """Ciphertexts of replies and of parts of them."""
+        return await self._ciphertexts("sealed_replies", refs)
+
+    async def _ciphertexts(self, query: str, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
         by_day: dict[date, list[UUID]] = defaultdict(list)
-        for day, message in refs:
-            by_day[day].append(message)
-        reads = [self._read("sealed", (day, ids)) for day, ids in by_day.items()]
-        return {message: ciphertext for rows in await asyncio.gather(*reads) for message, ciphertext in rows}
+        for day, id_ in refs:
+            by_day[day].append(id_)
+        reads = [self._read(query, (day, ids)) for day, ids in by_day.items()]
+        return {id_: ciphertext for rows in await asyncio.gather(*reads) for id_, ciphertext in rows}
+
+    async def replies_by_phone(
+        self, account: str, indexes: Mapping[date, bytes], *, limit: int
+    ) -> Sequence[UUID]:
+        """Sealed replies from a number by its blind indexes."""
+        rows = await self._read("replies", (list(indexes), list(indexes.values()), account, limit))
+        return [row[0] for row in rows]
 
     async def find_by_phone(
         self, account: str, indexes: Mapping[date, bytes], *, limit: int
@@ -115,21 +129,29 @@ class EventStore:
         """Messages of a day to a number, of any account."""
         return [row[0] for row in await self._read("index", (day, phone_index))]
 
-    async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
-        """Message and part by carrier id; the newest where an id recurs."""
-        rows = await self._read("parts", (link, list(carrier_ids)))
-        return {carrier_id: (message, part) for carrier_id, message, part in rows}
+    async def parts(
+        self, link: str, carrier_ids: Sequence[str], *, since: datetime
+    ) -> Mapping[str, Sequence[KnownPart]]:
+        """Parts by carrier id, newest first."""
+        found: dict[str, list[KnownPart]] = defaultdict(list)
+        for carrier_id, message, part, phone in await self._read("parts", (link, list(carrier_ids), since)):
+            found[carrier_id].append(KnownPart(message=message, part=part, phone=bytes(phone)))
+        return found
 
-    async def held_matches(self, *, limit: int) -> Sequence[HeldMatch]:
+    async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
         """Held receipts that can be matched by now."""
         return [
             HeldMatch(id=row[0], receipt=_held(row[1:7]), message=row[7], part=row[8])
-            for row in await self._read("held_matches", (limit,))
+            for row in await self._read("held_matches", (within, limit))
         ]
 
     async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
         """Held receipts without a message, newest first."""
         return [(row[0], _held(row[1:7])) for row in await self._read("held", (limit,))]
+
+    async def drop_held(self, *, before: datetime) -> int:
+        """Let go of receipts that have been held since before a moment; returns how many."""
+        return len(await self._read("drop_held", (before,)))
 
     async def now(self) -> datetime:
         """The database's clock."""
@@ -196,11 +218,19 @@ def _queries(schema: str) -> dict[str, bytes]:
         " JOIN {0}.sealed_messages s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
         " ORDER BY s.day DESC LIMIT %s",
         "index": "SELECT message_id FROM {0}.sealed_messages WHERE day = %s AND phone_index = %s LIMIT 100",
-        "parts": "SELECT carrier_id, message_id, part FROM {0}.carrier_parts"
-        " WHERE link = %s AND carrier_id = ANY(%s) ORDER BY at",
+        "sealed_replies": "SELECT reply_id, ciphertext FROM {0}.sealed_replies"
+        " WHERE day = %s AND reply_id = ANY(%s)",
+        "replies": "SELECT s.reply_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"
+        " JOIN {0}.sealed_replies s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
+        " ORDER BY s.day DESC LIMIT %s",
+        "parts": "SELECT carrier_id, message_id, part, phone FROM {0}.carrier_parts"
+        " WHERE link = %s AND carrier_id = ANY(%s) AND at >= %s ORDER BY at DESC",
         "held_matches": f"SELECT DISTINCT ON (h.id) {_HELD}, p.message_id, p.part FROM {{0}}.held_receipts h"
         " JOIN {0}.carrier_parts p ON p.link = h.link AND p.carrier_id = h.carrier_id"
+        " AND p.at >= h.at - %s::interval"
+        " AND (p.phone = '' OR h.phone_index = '' OR position(p.phone IN h.phone_index) > 0)"
         " ORDER BY h.id, p.at DESC LIMIT %s",
+        "drop_held": "DELETE FROM {0}.held_receipts WHERE at < %s RETURNING id",
         "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h ORDER BY h.id DESC LIMIT %s",
         "now": "SELECT clock_timestamp()",
     }

@@ -32,6 +32,8 @@ _PAUSE_SECONDS = 0.2
 _CLOCK = "SELECT clock_timestamp()"
 _FEW = 200
 """Entries up to which a group goes in by INSERT in a pipeline, and beyond which by COPY."""
+SEALED_BY_DAY = ("sealed_messages", "sealed_replies")
+"""Tables with a partition a day: what goes when the keys of the day are destroyed."""
 LedgerKey = tuple[str, int]
 
 
@@ -211,8 +213,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
             return cursor.execute(query, parameters, prepare=True).fetchall()
 
     def ensure_day(self, day: date) -> None:
-        """Make the partition of a day for sealed rows; nothing to do where it is there."""
-        name = f"sealed_messages_{day:%Y%m%d}"
+        """Make the partitions of a day for sealed rows; nothing to do where they are there."""
+        for table in SEALED_BY_DAY:
+            self._ensure_partition(table, day)
+
+    def _ensure_partition(self, table: str, day: date) -> None:
+        name = f"{table}_{day:%Y%m%d}"
         schema = self.datastore.schema
         with self.datastore.get_connection() as conn, conn.transaction():
             conn.execute("SELECT pg_advisory_xact_lock(hashtext('smsledger.partitions'))")
@@ -221,17 +227,17 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 return
             conn.execute("SET LOCAL lock_timeout = '5s'")
             statement = (
-                "CREATE TABLE {0}.{1} (LIKE {0}.sealed_messages INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+                "CREATE TABLE {0}.{1} (LIKE {0}.{2} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
                 " INCLUDING INDEXES)"
             )
-            conn.execute(SQL(statement).format(Identifier(schema), Identifier(name)))
+            conn.execute(SQL(statement).format(Identifier(schema), Identifier(name), Identifier(table)))
             # A partition made apart and attached with a matching check takes only a weak lock on the parent.
             bounds = SQL("FOR VALUES FROM ({}) TO ({})").format(
                 day.isoformat(), date.fromordinal(day.toordinal() + 1).isoformat()
             )
             conn.execute(
-                SQL("ALTER TABLE {0}.sealed_messages ATTACH PARTITION {0}.{1} ").format(
-                    Identifier(schema), Identifier(name)
+                SQL("ALTER TABLE {0}.{2} ATTACH PARTITION {0}.{1} ").format(
+                    Identifier(schema), Identifier(name), Identifier(table)
                 )
                 + bounds
             )

@@ -11,7 +11,16 @@ from typing import Any
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
-from application.ports import Committed, Entry, HeldReceipt, HeldReleased, Outcome, PartRow, SealedRow
+from application.ports import (
+    Committed,
+    Entry,
+    HeldReceipt,
+    HeldReleased,
+    Outcome,
+    PartRow,
+    SealedReply,
+    SealedRow,
+)
 from domain.recorded import Recorded
 from infrastructure.mapper import encode
 
@@ -40,8 +49,19 @@ SEALED = Table(
         ("ciphertext", "bytea"),
     ),
 )
+SEALED_REPLIES = Table(
+    "sealed_replies",
+    (
+        ("day", "date"),
+        ("reply_id", "uuid"),
+        ("account", "text"),
+        ("phone_index", "bytea"),
+        ("ciphertext", "bytea"),
+    ),
+)
 PARTS = Table(
-    "carrier_parts", (("link", "text"), ("carrier_id", "text"), ("message_id", "uuid"), ("part", "int2"))
+    "carrier_parts",
+    (("link", "text"), ("carrier_id", "text"), ("message_id", "uuid"), ("part", "int2"), ("phone", "bytea")),
 )
 HELD = Table(
     "held_receipts",
@@ -54,7 +74,7 @@ HELD = Table(
         ("phone_index", "bytea"),
     ),
 )
-TABLES = (EVENTS, SEALED, PARTS, HELD)
+TABLES = (EVENTS, SEALED, SEALED_REPLIES, PARTS, HELD)
 
 
 @dataclass(slots=True)
@@ -89,7 +109,9 @@ def changes(
                         if sealed:
                             found.rows[SEALED].append(_sealed(row))
                     case PartRow():
-                        found.rows[PARTS].append((row.link, row.carrier_id, row.message, row.part))
+                        found.rows[PARTS].append(_part(row))
+                    case SealedReply():
+                        found.rows[SEALED_REPLIES].append(_sealed(row.sealed))
                     case HeldReceipt():
                         found.rows[HELD].append(_held(row))
                     case HeldReleased():
@@ -99,6 +121,10 @@ def changes(
 
 def _sealed(row: SealedRow) -> Values:
     return (row.day, row.message, row.account, row.phone_index, row.ciphertext)
+
+
+def _part(row: PartRow) -> Values:
+    return (row.link, row.carrier_id, row.message, row.part, row.phone)
 
 
 def _held(row: HeldReceipt) -> Values:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import DataError, IntegrityError
 
-from application.ports import Committed, Entry, HeldReceipt, HeldReleased, PartRow, SealedRow
+from application.ports import Committed, Entry, HeldReceipt, HeldReleased, KnownPart, PartRow, SealedRow
 from application.send_messages import Draft, SendMessages, Sent
 from domain.events.contract import Terms
 from domain.events.ledger import Debited, Opened
@@ -19,6 +20,8 @@ from infrastructure.bootstrap import Platform
 from infrastructure.event_store import EventStore
 from tests.support.sample import ACCOUNT, SIGNATURE, make_sample
 
+EVER = datetime(2020, 1, 1, tzinfo=UTC)
+MONTH = timedelta(days=31)
 BY = Context(actor="test", correlation="request-1", causation="event-1")
 DAY = date(2026, 5, 1)
 
@@ -133,9 +136,10 @@ def test_a_carrier_s_id_finds_its_part_and_the_newest_where_it_recurs(platform):
         await write_rows(store, PartRow(link="one", carrier_id="5", message=old, part=1))
         await write_rows(store, PartRow(link="two", carrier_id="5", message=uuid4(), part=1))
         await write_rows(store, PartRow(link="one", carrier_id="5", message=new, part=2))
-        assert await store.parts("one", ["5", "6"]) == {"5": (new, 2)}
-        assert await store.parts("three", ["5"]) == {}
-        assert await store.parts("one", []) == {}
+        found = await store.parts("one", ["5", "6"], since=EVER)
+        assert found == {"5": [KnownPart(message=new, part=2), KnownPart(message=old, part=1)]}
+        assert await store.parts("three", ["5"], since=EVER) == {}
+        assert await store.parts("one", [], since=EVER) == {}
 
     run(platform, story)
 
@@ -144,15 +148,15 @@ def test_held_receipts_are_matched_when_their_id_is_known_and_then_let_go(platfo
     async def story(store: EventStore) -> None:
         message = uuid4()
         await write_rows(store, held("a"), held("b"), held("a", link="two"))
-        assert await store.held_matches(limit=9) == []
+        assert await store.held_matches(within=MONTH, limit=9) == []
         unmatched = await store.held_unmatched(limit=9)
         assert [receipt.carrier_id for _, receipt in unmatched] == ["a", "b", "a"]
         assert unmatched[-1][1] == held("a")
         await write_rows(store, PartRow(link="one", carrier_id="a", message=message, part=3))
-        (match,) = await store.held_matches(limit=9)
+        (match,) = await store.held_matches(within=MONTH, limit=9)
         assert (match.receipt, match.message, match.part) == (held("a"), message, 3)
         await write_rows(store, HeldReleased(id=match.id))
-        assert await store.held_matches(limit=9) == []
+        assert await store.held_matches(within=MONTH, limit=9) == []
         assert len(await store.held_unmatched(limit=1)) == 1
 
     run(platform, story)
@@ -164,7 +168,46 @@ def test_a_held_receipt_whose_id_recurs_belongs_to_the_newest_message(platform):
         for message in (old, new):
             await write_rows(store, PartRow(link="one", carrier_id="a", message=message, part=1))
         await write_rows(store, held("a"))
-        assert [match.message for match in await store.held_matches(limit=9)] == [new]
+        assert [match.message for match in await store.held_matches(within=MONTH, limit=9)] == [new]
+
+    run(platform, story)
+
+
+def test_a_part_and_a_held_receipt_belong_together_by_link_id_number_and_date(platform):
+    async def story(store: EventStore) -> None:
+        years_ago, mine, theirs = uuid4(), uuid4(), uuid4()
+        await write_rows(store, PartRow(link="one", carrier_id="a", message=years_ago, part=1))
+        aged = b"UPDATE smsledger.carrier_parts SET at = at - interval '1 year' RETURNING at"
+        await store.in_thread(lambda: store.recorder.rows(aged))
+        nobodys, known = (replace(held("a"), phone_index=index) for index in (b"", b"xx-mine-yy"))
+        await write_rows(store, nobodys, known)
+        assert await store.held_matches(within=MONTH, limit=9) == []
+        for message, phone in ((mine, b"-mine-"), (theirs, b"-theirs-")):
+            await write_rows(store, PartRow(link="one", carrier_id="a", message=message, part=1, phone=phone))
+        found = await store.held_matches(within=MONTH, limit=9)
+        assert [(match.receipt.phone_index, match.message) for match in found] == [
+            (b"", theirs),
+            (b"xx-mine-yy", mine),
+        ]
+        since = await store.now() - MONTH
+        assert [each.message for each in (await store.parts("one", ["a"], since=since))["a"]] == [
+            theirs,
+            mine,
+        ]
+
+    run(platform, story)
+
+
+def test_receipts_that_were_held_too_long_are_let_go(platform):
+    async def story(store: EventStore) -> None:
+        await write_rows(store, held("old"))
+        aged = b"UPDATE smsledger.held_receipts SET at = at - interval '8 days' RETURNING at"
+        await store.in_thread(lambda: store.recorder.rows(aged))
+        await write_rows(store, held("new"))
+        before = await store.now() - timedelta(days=7)
+        assert await store.drop_held(before=before) == 1
+        assert [each.carrier_id for _, each in await store.held_unmatched(limit=9)] == ["new"]
+        assert await store.drop_held(before=before) == 0
 
     run(platform, story)
 

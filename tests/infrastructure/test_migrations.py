@@ -11,6 +11,7 @@ TABLES = {
     "stored_events",
     "notification_tracking",
     "sealed_messages",
+    "sealed_replies",
     "carrier_parts",
     "held_receipts",
     "schema_version",

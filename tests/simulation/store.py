@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -13,10 +13,12 @@ from application.ports import (
     HeldMatch,
     HeldReceipt,
     HeldReleased,
+    KnownPart,
     Now,
     Outcome,
     PartRow,
     Row,
+    SealedReply,
     SealedRow,
 )
 from application.stamping import Snapshot, ledgers_of, stamp, streams_of
@@ -37,7 +39,10 @@ class Disk:
     streams: dict[UUID, list[int]] = field(default_factory=dict)
     """Places in the log, by stream."""
     sealed: dict[tuple[date, UUID], SealedRow] = field(default_factory=dict)
+    sealed_replies: dict[tuple[date, UUID], SealedRow] = field(default_factory=dict)
     parts: list[PartRow] = field(default_factory=list)
+    taken_at: list[datetime] = field(default_factory=list)
+    """When each of the parts was."""
     held: dict[int, HeldReceipt] = field(default_factory=dict)
     held_ever: int = 0
     _read: dict[int, Recorded] = field(default_factory=dict)
@@ -65,14 +70,18 @@ class Disk:
             StoredEvent(recorded.stream, recorded.version, recorded.event.TOPIC, encode(recorded))
         )
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Row, at: datetime) -> None:
         """One side row."""
         match row:
             case SealedRow():
                 assert (row.day, row.message) not in self.sealed
                 self.sealed[row.day, row.message] = row
+            case SealedReply():
+                assert (row.sealed.day, row.sealed.message) not in self.sealed_replies
+                self.sealed_replies[row.sealed.day, row.sealed.message] = row.sealed
             case PartRow():
                 self.parts.append(row)
+                self.taken_at.append(at)
             case HeldReceipt():
                 self.held_ever += 1
                 self.held[self.held_ever] = row
@@ -122,7 +131,7 @@ class MemoryStore:
         for entry, outcome in zip(entries, outcomes, strict=True):
             if isinstance(outcome, Committed):
                 for row in entry.rows:
-                    self.disk.write(row)
+                    self.disk.write(row, at)
         await self._pause()
         return outcomes
 
@@ -148,6 +157,21 @@ class MemoryStore:
         await self._pause()
         return found
 
+    async def sealed_replies(self, refs: Sequence[tuple[date, UUID]]) -> Mapping[UUID, bytes]:
+        rows = self.disk.sealed_replies
+        found = {ref[1]: rows[ref].ciphertext for ref in refs if ref in rows}
+        await self._pause()
+        return found
+
+    async def replies_by_phone(
+        self, account: str, indexes: Mapping[date, bytes], *, limit: int
+    ) -> Sequence[UUID]:
+        rows = sorted(self.disk.sealed_replies.values(), key=lambda row: row.day, reverse=True)
+        await self._pause()
+        return [r.message for r in rows if r.account == account and indexes.get(r.day) == r.phone_index][
+            :limit
+        ]
+
     async def find_by_phone(
         self, account: str, indexes: Mapping[date, bytes], *, limit: int
     ) -> Sequence[tuple[date, UUID]]:
@@ -165,22 +189,31 @@ class MemoryStore:
         await self._pause()
         return found[:100]
 
-    async def parts(self, link: str, carrier_ids: Sequence[str]) -> Mapping[str, tuple[UUID, int]]:
-        found = {
-            row.carrier_id: (row.message, row.part)
-            for row in self.disk.parts
-            if row.link == link and row.carrier_id in carrier_ids
-        }
+    async def parts(
+        self, link: str, carrier_ids: Sequence[str], *, since: datetime
+    ) -> Mapping[str, Sequence[KnownPart]]:
+        found: dict[str, list[KnownPart]] = {}
+        for row in self._newest(since):
+            if row.link == link and row.carrier_id in carrier_ids:
+                known = KnownPart(message=row.message, part=row.part, phone=row.phone)
+                found.setdefault(row.carrier_id, []).append(known)
         await self._pause()
         return found
 
-    async def held_matches(self, *, limit: int) -> Sequence[HeldMatch]:
-        known = {(row.link, row.carrier_id): row for row in self.disk.parts}
-        found = [
-            HeldMatch(id=id_, receipt=held, message=row.message, part=row.part)
-            for id_, held in self.disk.held.items()
-            if (row := known.get((held.link, held.carrier_id))) is not None
-        ]
+    def _newest(self, since: datetime) -> list[PartRow]:
+        """Parts that were taken since a moment, newest first."""
+        both = zip(self.disk.parts, self.disk.taken_at, strict=True)
+        return [row for row, at in reversed(list(both)) if at >= since]
+
+    async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
+        rows = self._newest(self._now() - within)
+        found: list[HeldMatch] = []
+        for id_, held in self.disk.held.items():
+            of_id = (row for row in rows if (row.link, row.carrier_id) == (held.link, held.carrier_id))
+            fitting = (r for r in of_id if not (r.phone and held.phone_index) or r.phone in held.phone_index)
+            row = next(fitting, None)
+            if row is not None:
+                found.append(HeldMatch(id=id_, receipt=held, message=row.message, part=row.part))
         await self._pause()
         return found[:limit]
 

@@ -20,6 +20,10 @@ class PlainVault:
         """Make everything of a day unreadable."""
         self._destroyed.add(day)
 
+    def ensure(self, day: date) -> str:
+        self._days.add(day)
+        return day.isoformat()
+
     def seal(
         self, *, account: str, message: UUID, day: date, phone: str, text: str
     ) -> tuple[Sealed, SealedRow]:
