@@ -84,6 +84,7 @@ class Scheduler:
             (self.reroute, 2),
             (self.doubt_abandoned, 10),
             (self.give_up_unreported, 60),
+            (self.drop_held_receipts, 3_600),
         )
         await asyncio.gather(*(_repeat(task, seconds, stop) for task, seconds in tasks))
 
@@ -231,6 +232,14 @@ class Scheduler:
         histories = await self.platform.store.load(_ids(found))
         refunded = [id_ for id_, history in histories.items() if await self._refunds(history[0])]
         await settle_messages.give_up_unreported(self.platform.store, refunded, context=_CONTEXT)
+
+    async def drop_held_receipts(self) -> None:
+        """Receipts that found no message for so long belong to none of ours."""
+        days = self.platform.settings.held_receipt_days
+        before = await self.platform.store.now() - timedelta(days=days)
+        dropped = await self.platform.store.drop_held(before=before)
+        if dropped:
+            _log.warning("%d receipts found no message within %d days and were dropped", dropped, days)
 
     async def _refunds(self, accepted: Recorded) -> bool:
         """What the terms say under which the message was accepted."""

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     notice_validity_seconds: int = Field(86_400, ge=10, description="how long a notice may wait")
     marketing_validity_seconds: int = Field(172_800, ge=10, description="how long marketing may wait")
     report_after_hours: int = Field(72, ge=1, description="hours without receipt before the policy decides")
+    held_receipt_days: int = Field(7, ge=4, description="how long a receipt waits for a message to belong to")
 
     statement_day: int = Field(
         0,

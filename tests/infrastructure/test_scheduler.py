@@ -14,6 +14,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 
 from application.carriage import InDoubt
 from application.manage_links import disable_link
+from application.ports import Entry, HeldReceipt
 from application.seal_ledgers import SETTLED_AFTER
 from application.send_messages import Draft, SendMessages, Sent
 from application.settling import Settling
@@ -302,6 +303,26 @@ def test_a_doubt_is_nobody_s_to_give_up_but_a_person_s(desk):
         assert desk.in_jobs() == set()
 
     run(story)
+
+
+def test_receipts_that_belong_to_nobody_are_dropped_in_the_end_and_counted(desk, caplog):
+    held = HeldReceipt(link=LINK, carrier_id="x", status="", error="", carrier_time="", phone_index=b"")
+    rows = Entry(stream=None, version=None, context=BY, rows=(held, held))
+    store = desk.platform.store
+    aged = b"UPDATE smsledger.held_receipts SET at = at - interval '7 days 1 hour' RETURNING id"
+
+    async def story() -> None:
+        await store.commit([rows])
+        assert len(await store.in_thread(lambda: store.recorder.rows(aged))) == 2
+        await store.commit([rows])
+        for _ in range(2):
+            await desk.scheduler.drop_held_receipts()
+        assert len(await store.held_unmatched(limit=9)) == 2
+
+    asyncio.run(story())
+    assert [line for line in caplog.messages if "dropped" in line] == [
+        "2 receipts found no message within 7 days and were dropped"
+    ]
 
 
 def test_without_read_models_there_are_no_hints_and_no_error(desk):
