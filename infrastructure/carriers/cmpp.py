@@ -90,8 +90,15 @@ def decode(frame: bytes, version: Version) -> Pdu:
 
 
 def authenticator(source_address: str, secret: str, timestamp: int) -> bytes:
-    """Return AuthenticatorSource; the timestamp is hashed as ten digits, the zero of January too."""
-    octets = f"{source_address}{_NINE_NULS}{secret}{timestamp:010d}".encode("latin-1")
+    """Return AuthenticatorSource; the timestamp is hashed as ten digits, the zero of January too.
+
+    Raises ProtocolError for what cannot be written in octets.
+    """
+    try:
+        octets = f"{source_address}{_NINE_NULS}{secret}{timestamp:010d}".encode("latin-1")
+    except UnicodeEncodeError:
+        # Its text would quote the secret.
+        raise ProtocolError("an address or secret has characters that cannot be written") from None
     return hashlib.md5(octets, usedforsecurity=False).digest()
 
 

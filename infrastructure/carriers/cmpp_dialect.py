@@ -1,5 +1,6 @@
 """CMPP 2.0 and 3.0 as the session engine sees them: what to say, and what a heard PDU means."""
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -38,12 +39,16 @@ from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt,
 
 __all__ = ["CmppDialect"]
 
-_VERSIONS: dict[str, Version] = {"cmpp20": 0x20, "cmpp30": 0x30}
+_OLDER: Version = 0x20
+_NEWER: Version = 0x30
+_VERSIONS: dict[str, Version] = {"cmpp20": _OLDER, "cmpp30": _NEWER}
 
 _OK = 0
 _DUPLICATE_SEQUENCE, _TOO_FAST = 3, 8
 _RETRYABLE = frozenset({_DUPLICATE_SEQUENCE, _TOO_FAST})
 _BAD_CREDENTIALS = frozenset({2, 3})
+_VERSION_TOO_HIGH = 4
+_NARROW_CONNECT_RESP = 30
 
 _ASCII = 0
 _LONGEST_ASCII, _LONGEST_OTHER = 159, 140
@@ -53,24 +58,29 @@ _USUAL_LEVEL = 1
 _FREE, _NO_FEE = "01", "000000"
 _DELIVER = b"\0\0\0\5"
 
+_log = logging.getLogger(__name__)
+
 
 class CmppDialect:
     """One link's way of speaking CMPP; raises ProtocolError for parts that no submit can hold.
 
     `now` is the time of day: the connect and the end of a part's validity are written in China's time.
     Message ids are decimal texts, as carriers write 64-bit numbers in their own lists; 0 is no id.
+    Sequence numbers go on over the connections of a link, since gateways refuse one that they remember.
+    A carrier that does not speak 3.0 after all is spoken to in 2.0.
     """
 
     def __init__(self, settings: LinkSettings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self._version = _VERSIONS[settings.protocol]
+        self._agreed = self._version = _VERSIONS[settings.protocol]
+        self._sequences = sequences_to(cmpp.LAST_SEQUENCE)
 
     def framer(self) -> Framer:
         return Framer(shortest=cmpp.HEADER_OCTETS, longest=cmpp.LONGEST_PDU)
 
     def sequences(self) -> Iterator[int]:
-        return sequences_to(cmpp.LAST_SEQUENCE)
+        return self._sequences
 
     def bind(self, sequence: int) -> bytes:
         settings, timestamp = self._settings, month_stamp(self._now())
@@ -124,9 +134,22 @@ class CmppDialect:
     def hear(self, frame: bytes) -> Heard:
         """Say what one whole PDU means; never raises."""
         try:
-            return self._meaning(cmpp.decode(frame, self._version))
+            pdu = cmpp.decode(frame, self._version)
         except ProtocolError as error:
             return Noise(self._complaint(frame, error))
+        if isinstance(pdu, ConnectResp) and self._agreed == _NEWER:
+            self._heed_version(pdu, narrow=len(frame) == _NARROW_CONNECT_RESP)
+        return self._meaning(pdu)
+
+    def _heed_version(self, pdu: ConnectResp, *, narrow: bool) -> None:
+        """What it writes into Version alone says nothing; its refusal does, and so does an answer of 2.0 in 2.0."""
+        if pdu.status == _VERSION_TOO_HIGH:
+            self._version = _OLDER if self._version == _NEWER else _NEWER
+        elif pdu.status == _OK and narrow and pdu.version < _NEWER and self._version == _NEWER:
+            self._version = _OLDER
+        else:
+            return
+        _log.warning("link %s: its carrier wants CMPP of version 0x%x", self._settings.name, self._version)
 
     def _complaint(self, frame: bytes, error: ProtocolError) -> bytes:
         """Only a deliver has an answer that can say so; without one the carrier would send it again."""
@@ -190,7 +213,7 @@ def _receipt(pdu: Deliver) -> Receipt:
         return Receipt(carrier_id="", status="UNKNOWN", phone=with_country(pdu.source))
     return Receipt(
         carrier_id=_id(report.message_id),
-        status=report.status.upper(),
+        status=report.status.strip().upper() or "UNKNOWN",
         done_text=report.done_time,
         done_at=carrier_time(report.done_time),
         phone=with_country(report.destination or pdu.source),

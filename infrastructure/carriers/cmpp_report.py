@@ -1,5 +1,6 @@
 """The body of a CMPP status report, which a deliver has in the place of a text."""
 
+import re
 import struct
 
 from infrastructure.carriers.cmpp_layout import EITHER, LAYOUTS
@@ -11,6 +12,9 @@ __all__ = ["decode_report", "encode_report"]
 
 _HEAD = struct.Struct(">Q7s10s10s")
 _SMSC_SEQUENCE_OCTETS = 4
+_LEAST_OCTETS = 15
+_LONGEST_PHONE = 32
+_STATUS = re.compile(r"[A-Za-z0-9:_-]{3,7}")
 _BAD_STRUCTURE = 1
 _PHONES = {_HEAD.size + layout.phone + _SMSC_SEQUENCE_OCTETS: layout.phone for layout in EITHER}
 
@@ -31,13 +35,14 @@ def encode_report(report: Report, version: Version) -> bytes:
 
 
 def decode_report(content: bytes) -> Report:
-    """Return the report of a deliver's content; raises ProtocolError for a length of neither version.
+    """Return the report of a deliver's content; raises ProtocolError for what cannot be one.
 
-    The length tells the version: some gateways put a body of 3.0 into a deliver of 2.0.
+    The length tells the version: some gateways put a body of 3.0 into a deliver of 2.0. A body of another
+    length is read as far as it goes, if there is a status where it should be.
     """
     phone = _PHONES.get(len(content))
     if phone is None:
-        raise ProtocolError("no report has this length", status=_BAD_STRUCTURE)
+        return _odd_report(content)
     message_id, status, submitted, done = _HEAD.unpack_from(content)
     end = _HEAD.size + phone
     return Report(
@@ -47,4 +52,18 @@ def decode_report(content: bytes) -> Report:
         done_time=text_of(done),
         destination=text_of(content[_HEAD.size : end]),
         smsc_sequence=int.from_bytes(content[end:], "big"),
+    )
+
+
+def _odd_report(content: bytes) -> Report:
+    """Without the number of the message centre, cut short or with something behind."""
+    message_id, status, submitted, done = _HEAD.unpack_from(content.ljust(_HEAD.size, b"\0"))
+    if len(content) < _LEAST_OCTETS or not _STATUS.fullmatch(text_of(status)):
+        raise ProtocolError("no report has this length", status=_BAD_STRUCTURE)
+    return Report(
+        message_id=message_id,
+        status=text_of(status),
+        submit_time=text_of(submitted),
+        done_time=text_of(done),
+        destination=text_of(content[_HEAD.size : _HEAD.size + _LONGEST_PHONE]),
     )

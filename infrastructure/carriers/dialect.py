@@ -69,10 +69,12 @@ class UnbindAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The carrier could not read the PDU that had this sequence number."""
+    """The carrier could not read the PDU that had this sequence number, or any at all (0)."""
 
     sequence: int
     code: str
+    retryable: bool = False
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

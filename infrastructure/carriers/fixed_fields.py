@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 _COUNTRY = "86"
+_ABROAD = "00"
 _MAINLAND_DIGITS = 11
 _LONGEST_VALIDITY_SECONDS = 31 * 86_400
 
@@ -66,13 +67,13 @@ def _is_digit(character: str) -> bool:
 
 
 def with_country(address: str) -> str:
-    """Return the digits of a phone number with 86 where it is a mainland mobile number without."""
-    number = digits(address)
+    """Return the digits of a phone number with 86 where it is a mainland mobile number without; 0086 is 86."""
+    number = digits(address).removeprefix(_ABROAD)
     return _COUNTRY + number if len(number) == _MAINLAND_DIGITS and number[0] == "1" else number
 
 
 def without_country(address: str) -> str:
     """Return the digits of a phone number without the 86 of a mainland mobile number."""
-    number = digits(address)
+    number = digits(address).removeprefix(_ABROAD)
     mainland = len(number) == len(_COUNTRY) + _MAINLAND_DIGITS and number.startswith(_COUNTRY)
     return number[len(_COUNTRY) :] if mainland else number

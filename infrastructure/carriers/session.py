@@ -41,6 +41,11 @@ IDLE = "idle"
 """Why a session without keep-alive ended of its own accord: the next one can begin at once."""
 
 _REMEMBERED_LATE_PARTS = 10_000
+_UNBOUND = "unbound by the carrier"
+_FAREWELL_SECONDS = 2.0
+"""How long a carrier that takes leave may still answer what it has been sent."""
+_QUIET_SECONDS = 5.0
+"""A carrier that takes leave after so long a silence found us idle; one that is quicker does not want us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,11 @@ class Session:
         self._phase_sequence = 0
         self._phase_deadline = 0.0
         self._ask_at = 0.0
+        self._heard_at = 0.0
+        self._quiet_seconds = 0.0
         self._unanswered_asks = 0
         self._renewing = False
+        self._farewell: bytes | None = None
 
     @property
     def pending(self) -> int:
@@ -142,6 +150,7 @@ class Session:
 
     def start(self, now: float) -> None:
         """Ask to be let in."""
+        self._heard_at = now
         self._phase_sequence = self._next_sequence()
         self._enter(Phase.BINDING, now)
         self._output.append(self._dialect.bind(self._phase_sequence))
@@ -185,8 +194,9 @@ class Session:
                 if self.phase is Phase.CLOSED:
                     break
                 self._ask_at = now + self._limits.keep_alive_seconds
+                self._quiet_seconds, self._heard_at = now - self._heard_at, now
                 self._unanswered_asks = 0
-                self._hear(self._dialect.hear(frame), events)
+                self._hear(self._dialect.hear(frame), now, events)
         except ProtocolError:
             self._close("garbage on the wire", events)
         return events
@@ -194,7 +204,9 @@ class Session:
     def tick(self, now: float) -> list[Event]:
         """Let the time pass: answers overdue, keep-alive, bind and unbind unanswered."""
         events: list[Event] = []
-        if self.phase in (Phase.BINDING, Phase.UNBINDING) and now >= self._phase_deadline:
+        if self._farewell is not None and now >= self._phase_deadline:
+            self._close(_UNBOUND, events, farewell=self._farewell)
+        elif self.phase in (Phase.BINDING, Phase.UNBINDING) and now >= self._phase_deadline:
             word = "bind" if self.phase is Phase.BINDING else "unbind"
             self._close(f"{word} unanswered", events)
         elif self.phase in (Phase.BOUND, Phase.UNBINDING):
@@ -205,6 +217,8 @@ class Session:
     def lost(self, reason: str) -> list[Event]:
         """The connection is gone, or is given up."""
         events: list[Event] = []
+        if self._farewell is not None:
+            reason = _UNBOUND
         self._close(IDLE if self._renewing else reason, events)
         return events
 
@@ -220,7 +234,7 @@ class Session:
         self._phase_deadline = now + self._limits.response_seconds
         self._ask_at = now + self._limits.keep_alive_seconds
 
-    def _hear(self, heard: Heard, events: list[Event]) -> None:
+    def _hear(self, heard: Heard, now: float, events: list[Event]) -> None:
         match heard:
             case SubmitAnswered():
                 self._submit_answered(heard.sequence, heard.answer, events)
@@ -233,7 +247,7 @@ class Session:
             case Rejected():
                 self._rejected(heard, events)
             case UnbindAsked():
-                self._close("unbound by the carrier", events, farewell=heard.answer)
+                self._unbind_asked(heard.answer, now, events)
             case UnbindAnswered():
                 if self.phase is Phase.UNBINDING:
                     self._close(IDLE if self._renewing else "unbound", events)
@@ -244,6 +258,25 @@ class Session:
             events.append(Answered(found[0], answer))
         elif sequence in self._late:
             events.append(Answered(self._late.pop(sequence), answer, late=True))
+        if self._farewell is not None and not self._pending:
+            self._close(_UNBOUND, events, farewell=self._farewell)
+
+    def _unbind_asked(self, farewell: bytes, now: float, events: list[Event]) -> None:
+        """The farewell waits a moment for the answers that are on their way: without them parts are in doubt."""
+        if self.phase is not Phase.BINDING:
+            self._take_back(_UNBOUND, events)
+        if self._pending and self._farewell is None:
+            self._farewell = farewell
+            self.phase = Phase.UNBINDING
+            self._phase_deadline = now + min(_FAREWELL_SECONDS, self._limits.response_seconds)
+        else:
+            idle = self._renewing or self._found_idle()
+            self._close(IDLE if idle else _UNBOUND, events, farewell=farewell)
+
+    def _found_idle(self) -> bool:
+        """Without keep-alives a carrier ends what is idle, and the next session can begin at once."""
+        quiet = self.phase is Phase.BOUND and self._quiet_seconds >= _QUIET_SECONDS
+        return quiet and self._dialect.keep_alive(self._next_sequence()) is None
 
     def _bind_answered(self, heard: BindAnswered, events: list[Event]) -> None:
         """Anything else may come before the answer to the bind, and only the answer to ours counts."""
@@ -257,10 +290,11 @@ class Session:
             events.append(Bound())
 
     def _rejected(self, heard: Rejected, events: list[Event]) -> None:
-        if self.phase is Phase.BINDING and heard.sequence == self._phase_sequence:
-            self._bind_answered(BindAnswered(heard.sequence, heard.code), events)
+        if self.phase is Phase.BINDING and heard.sequence in (0, self._phase_sequence):
+            self._bind_answered(BindAnswered(self._phase_sequence, heard.code), events)
         else:
-            self._submit_answered(heard.sequence, Refused(heard.code), events)
+            refused = Refused(heard.code, heard.retryable, heard.throttled)
+            self._submit_answered(heard.sequence, refused, events)
 
     def _give_up_overdue(self, now: float, events: list[Event]) -> None:
         while self._pending:
@@ -300,12 +334,18 @@ class Session:
             return
         self.phase = Phase.CLOSED
         self._renewing = reason == IDLE
-        if self._unwritten:
-            # They are reported as not sent, so they must not go out with the farewell.
-            self._output.clear()
+        written = [token for sequence, (token, _) in self._pending.items() if sequence not in self._unwritten]
+        events += [Answered(token, InDoubt(reason)) for token in written]
+        self._take_back(reason, events)
         self._output.append(farewell)
-        for sequence, (token, _) in self._pending.items():
-            sent = sequence not in self._unwritten
-            events.append(Answered(token, InDoubt(reason) if sent else NotSent(reason)))
         self._pending.clear()
         events.append(Closed(reason))
+
+    def _take_back(self, reason: str, events: list[Event]) -> None:
+        """What is reported as not sent must not go out any more."""
+        if self._unwritten:
+            self._output.clear()
+        for sequence in [each for each in self._pending if each in self._unwritten]:
+            token, _ = self._pending.pop(sequence)
+            events.append(Answered(token, NotSent(reason)))
+        self._unwritten.clear()

@@ -217,6 +217,14 @@ def _content(frame: bytes, at: int, length: int) -> tuple[bytes, str]:
     return frame[at:end], text_of(frame[end:])
 
 
+def _unpacked(body: struct.Struct, frame: bytes) -> tuple[Any, ...]:
+    """Read a body that ends with a reserve, which some peers leave out."""
+    whole = HEADER_OCTETS + body.size
+    if whole - _RESERVE_OCTETS <= len(frame) < whole:
+        frame = frame.ljust(whole, b"\0")
+    return body.unpack_from(frame, HEADER_OCTETS)
+
+
 def _read_bind(frame: bytes, sequence: int) -> Bind:
     login_type, name, password, reserve = _BIND_BODY.unpack_from(frame, HEADER_OCTETS)
     return Bind(
@@ -229,7 +237,8 @@ def _read_bind(frame: bytes, sequence: int) -> Bind:
 
 
 def _read_result(kind: Callable[..., _Answer], frame: bytes, sequence: int) -> _Answer:
-    result, reserve = _RESULT.unpack_from(frame, HEADER_OCTETS)
+    """The reserve may be missing: to close over it would leave the whole window in doubt."""
+    result, reserve = _unpacked(_RESULT, frame)
     return kind(sequence=sequence, result=result, reserve=text_of(reserve))
 
 
@@ -287,7 +296,7 @@ def _read_deliver(frame: bytes, sequence: int) -> Deliver:
 
 
 def _read_report(frame: bytes, sequence: int) -> Report:
-    submitted, report_type, phone, state, error_code, reserve = _REPORT_BODY.unpack_from(frame, HEADER_OCTETS)
+    submitted, report_type, phone, state, error_code, reserve = _unpacked(_REPORT_BODY, frame)
     return Report(
         sequence=sequence,
         submit_sequence=int.from_bytes(submitted, "big"),

@@ -39,10 +39,10 @@ from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt,
 
 __all__ = ["SgipDialect", "answer_to", "said_by_carrier", "unknown_command"]
 
-_OK, _LOGIN_REFUSED, _TOO_MANY_CONNECTIONS = 0, 1, 3
+_OK, _LOGIN_REFUSED, _TOO_MANY_CONNECTIONS, _REPEATED_SEQUENCE = 0, 1, 3, 9
 _BUSY, _UNREACHABLE_NOW, _TOO_FAST, _TOO_MANY_LOGINS = 11, 21, 33, 34
 _THROTTLED = frozenset({_BUSY, _TOO_FAST})
-_RETRYABLE = _THROTTLED | {_TOO_MANY_CONNECTIONS, _UNREACHABLE_NOW, _TOO_MANY_LOGINS}
+_RETRYABLE = _THROTTLED | {_TOO_MANY_CONNECTIONS, _REPEATED_SEQUENCE, _UNREACHABLE_NOW, _TOO_MANY_LOGINS}
 
 _WE_COME = 1
 _ASCII = 0
@@ -170,7 +170,10 @@ def _answered(pdu: Pdu) -> Heard | None:
 
 
 def _answer(pdu: SubmitResp) -> Answer:
-    """The answer repeats the sequence number of the submit, which is what the receipt will name."""
+    """The answer repeats the sequence number of the submit, which is what the receipt will name.
+
+    A repeated number is not our part, since we never send one twice: it may go under a new one.
+    """
     if pdu.result == _OK:
         return Taken(sequence_text(pdu.sequence))
     return Refused(str(pdu.result), pdu.result in _RETRYABLE, pdu.result in _THROTTLED)

@@ -48,10 +48,11 @@ from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt,
 __all__ = ["SmgpDialect"]
 
 _OK, _BUSY, _TOO_MANY_CONNECTIONS = 0, 1, 2
+_DUPLICATE_SEQUENCE = 12
 _WRONG_ADDRESS, _NOT_AUTHENTICATED = 20, 21
 _WRONG_HOUR, _DAILY_VOLUME = 74, 75
 _THROTTLED = frozenset({_BUSY})
-_RETRYABLE = _THROTTLED | {_TOO_MANY_CONNECTIONS, _WRONG_HOUR, _DAILY_VOLUME}
+_RETRYABLE = _THROTTLED | {_TOO_MANY_CONNECTIONS, _DUPLICATE_SEQUENCE, _WRONG_HOUR, _DAILY_VOLUME}
 _BAD_CREDENTIALS = frozenset({_WRONG_ADDRESS, _NOT_AUTHENTICATED})
 
 _LONGEST_CONTENT = 140
@@ -66,7 +67,9 @@ class SmgpDialect:
     """One link's way of speaking SMGP; raises ProtocolError for parts that no submit can hold.
 
     `now` is the time of day: the login and the end of a part's validity are written in China's time.
-    Message ids are 20 hexadecimal digits: they are ten octets that should be BCD, and not always are.
+    Message ids are 20 hexadecimal digits: they are ten octets that should be BCD, and not always are; nothing
+    but zeros is no id. Sequence numbers go on over the connections of a link, since gateways refuse one that
+    they remember.
     Raises ValueError for an enterprise code that is longer than its field.
     """
 
@@ -74,6 +77,7 @@ class SmgpDialect:
         self._settings = settings
         self._now = now
         self._authenticator = b""
+        self._sequences = sequences_to(smgp.LAST_SEQUENCE)
         self._enterprise: Tlvs = ()
         if settings.corp_id:
             self._enterprise = ((Tag.MSG_SRC, fixed(settings.corp_id, _MSG_SRC_OCTETS)),)
@@ -82,7 +86,7 @@ class SmgpDialect:
         return Framer(shortest=smgp.HEADER_OCTETS, longest=smgp.LONGEST_PDU)
 
     def sequences(self) -> Iterator[int]:
-        return sequences_to(smgp.LAST_SEQUENCE)
+        return self._sequences
 
     def bind(self, sequence: int) -> bytes:
         settings, timestamp = self._settings, month_stamp(self._now())
@@ -185,8 +189,9 @@ def _complaint(frame: bytes, error: ProtocolError) -> bytes:
 
 
 def _answer(pdu: SubmitResp) -> Answer:
+    """A duplicate sequence is not our part, since we never send one twice: it may go under a new number."""
     if pdu.status == _OK:
-        return Taken(pdu.message_id.hex().upper())
+        return Taken(pdu.message_id.hex().upper() if any(pdu.message_id) else "")
     return Refused(str(pdu.status), pdu.status in _RETRYABLE, pdu.status in _THROTTLED)
 
 

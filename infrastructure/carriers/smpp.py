@@ -240,6 +240,20 @@ def _tlvs(frame: bytes, at: int) -> Tlvs:
     return tuple(found)
 
 
+def _answer_body(frame: bytes) -> tuple[str, Tlvs]:
+    """Return the string and the parameters of an answer, which counts even if it is badly written.
+
+    Some peers leave the NUL out, or put octets behind it that are no parameter.
+    """
+    if 0 not in frame[HEADER_OCTETS:]:
+        return frame[HEADER_OCTETS:].decode("latin-1"), ()
+    text, at = _text(frame, HEADER_OCTETS)
+    try:
+        return text, _tlvs(frame, at)
+    except (ValueError, struct.error):
+        return text, ()
+
+
 def _read_short_message(
     kind: type[SubmitSm] | type[DeliverSm], frame: bytes, _status: int, sequence: int
 ) -> SubmitSm | DeliverSm:
@@ -304,8 +318,8 @@ def _read_message_answer(
 ) -> SubmitSmResp | DeliverSmResp | DataSmResp:
     if len(frame) == HEADER_OCTETS:
         return kind(sequence=sequence, status=status)
-    message_id, at = _text(frame, HEADER_OCTETS)
-    return kind(sequence=sequence, status=status, message_id=message_id, tlvs=_tlvs(frame, at))
+    message_id, tlvs = _answer_body(frame)
+    return kind(sequence=sequence, status=status, message_id=message_id, tlvs=tlvs)
 
 
 def _read_bind(mode: Mode, frame: bytes, _status: int, sequence: int) -> Bind:
@@ -332,8 +346,8 @@ def _read_bind(mode: Mode, frame: bytes, _status: int, sequence: int) -> Bind:
 def _read_bind_resp(mode: Mode, frame: bytes, status: int, sequence: int) -> BindResp:
     if len(frame) == HEADER_OCTETS:
         return BindResp(sequence=sequence, mode=mode, status=status)
-    system_id, at = _text(frame, HEADER_OCTETS)
-    return BindResp(sequence=sequence, mode=mode, status=status, system_id=system_id, tlvs=_tlvs(frame, at))
+    system_id, tlvs = _answer_body(frame)
+    return BindResp(sequence=sequence, mode=mode, status=status, system_id=system_id, tlvs=tlvs)
 
 
 def _read_query_sm(frame: bytes, _status: int, sequence: int) -> QuerySm:

@@ -17,6 +17,7 @@ from infrastructure.carriers.dialect import (
     UnbindAsked,
     sequences_to,
 )
+from infrastructure.carriers.fixed_fields import with_country
 from infrastructure.carriers.framing import Framer, ProtocolError
 from infrastructure.carriers.receipt_text import carrier_time, read_receipt_text
 from infrastructure.carriers.smpp_pdus import (
@@ -56,6 +57,8 @@ _BAD_CREDENTIALS = frozenset({consts.SMPP_ESME_RINVPASWD, consts.SMPP_ESME_RINVS
 _RECEIPTED_MESSAGE_ID = 0x001E
 _NETWORK_ERROR_CODE = 0x0423
 _MESSAGE_STATE = 0x0427
+_SAR_REFERENCE, _SAR_TOTAL, _SAR_NUMBER = 0x020C, 0x020E, 0x020F
+_LONG_HEADER = b"\6\x08\4"
 _STATES = ("", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
 
 _UDH = 0x40
@@ -139,7 +142,8 @@ class SmppDialect:
             case EnquireLink():
                 return KeepAliveAsked(smpp.encode(EnquireLinkResp(sequence=pdu.sequence)))
             case GenericNack():
-                return Rejected(pdu.sequence, _code(pdu.status))
+                patient, slower = pdu.status in _RETRYABLE, pdu.status in _THROTTLED
+                return Rejected(pdu.sequence, _code(pdu.status), retryable=patient, throttled=slower)
             case BindResp():
                 return _bind_answered(pdu)
             case Unbind():
@@ -159,14 +163,16 @@ class SmppDialect:
     def _content(self, pdu: DeliverSm | DataSm) -> Receipt | Reply:
         """A text alone never makes a receipt: anyone can write `id:1 stat:DELIVRD` on a phone."""
         named = tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
-        if named is not None or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
+        told = named is not None or tlv(pdu.tlvs, _MESSAGE_STATE) is not None
+        if told or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
             return _receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"), self._settings.id_format)
+        header = _long_header(pdu)
         return Reply(
-            phone=_digits(pdu.source),
+            phone=with_country(pdu.source),
             destination=pdu.destination,
-            payload=message_text(pdu),
+            payload=header + message_text(pdu),
             data_coding=pdu.data_coding,
-            udh=bool(pdu.esm_class & _UDH),
+            udh=bool(pdu.esm_class & _UDH or header),
         )
 
 
@@ -186,7 +192,7 @@ def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receip
 
     The parameter holds the id as in the submit answer (5.3.2.12), unless it repeats the text's form.
     """
-    text = read_receipt_text(message_text(pdu).decode("latin-1"))
+    text = read_receipt_text(_plain_text(pdu))
     if named and named != text.carrier_id:
         carrier_id = normal_id(named, id_format, receipt=False)
     else:
@@ -197,8 +203,26 @@ def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receip
         error_code=text.error_code or _network_error(pdu),
         done_text=text.done_text,
         done_at=carrier_time(text.done_text),
-        phone=_digits(pdu.source),
+        phone=with_country(pdu.source),
     )
+
+
+def _plain_text(pdu: DeliverSm | DataSm) -> str:
+    """The text of a receipt, which is ASCII: some write it in UCS-2, behind a header, or end it with NULs."""
+    octets = message_text(pdu)
+    if pdu.esm_class & _UDH and octets:
+        octets = octets[1 + octets[0] :]
+    if octets[:1] == b"\0":
+        return octets.decode("utf-16-be", errors="replace")
+    return octets.replace(b"\0", b" ").decode("latin-1")
+
+
+def _long_header(pdu: DeliverSm | DataSm) -> bytes:
+    """A part that says its place in parameters (5.3.2.22) gets the header that says the same."""
+    reference, total, number = (tlv(pdu.tlvs, tag) for tag in (_SAR_REFERENCE, _SAR_TOTAL, _SAR_NUMBER))
+    if pdu.esm_class & _UDH or not (reference and total and number):
+        return b""
+    return _LONG_HEADER + reference[-2:].rjust(2, b"\0") + total[-1:] + number[-1:]
 
 
 def _state(pdu: DeliverSm | DataSm) -> str:
@@ -224,10 +248,6 @@ def _nack(sequence: int, status: int) -> bytes:
 
 def _code(status: int) -> str:
     return f"0x{status:02X}"
-
-
-def _digits(address: str) -> str:
-    return "".join([each for each in address if each in "0123456789"])
 
 
 def _relative_time(seconds: int | None) -> str:

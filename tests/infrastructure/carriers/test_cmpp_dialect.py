@@ -93,6 +93,12 @@ def test_a_secret_that_fits_no_connect_is_refused_here(protocol):
         dialect(protocol, system_id="1234567").bind(1)
 
 
+def test_a_secret_that_cannot_be_written_is_a_protocol_error_that_does_not_quote_it(protocol):
+    with pytest.raises(ProtocolError) as refused:
+        dialect(protocol, password="密码").bind(1)
+    assert "密" not in str(refused.value)
+
+
 def test_a_part_becomes_a_submit_to_one_destination(protocol):
     pdu = submitted(protocol, validity_seconds=86_400, service_id="SVC001")
     assert pdu == Submit(

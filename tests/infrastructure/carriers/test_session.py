@@ -97,6 +97,18 @@ def test_a_nack_of_the_bind_is_a_refusal():
     assert play.hears(Pdu("generic_nack", play.bind_sequence, 3))[0] == BindRefused("0x03", False)
 
 
+def test_a_nack_that_names_no_command_is_of_the_bind_while_nothing_else_was_said():
+    play = Play(bind=False)
+    assert play.hears(Pdu("generic_nack", 0, 2))[0] == BindRefused("0x02", False)
+
+
+def test_a_nack_of_a_part_says_whether_to_try_again():
+    play = Play()
+    (submit,) = play.submits("part")
+    (answered,) = play.hears(Pdu("generic_nack", submit.sequence, 0x58))
+    assert answered == Answered("part", Refused("0x58", retryable=True, throttled=True))
+
+
 def test_an_unanswered_bind_ends_the_session():
     play = Play(bind=False)
     assert play.session.tick(9.9) == []
@@ -290,12 +302,48 @@ def test_a_reply_of_a_phone_is_no_receipt_even_if_it_looks_like_one():
 
 def test_the_carriers_unbind_is_answered_and_ends_the_session():
     play = Play()
+    assert play.hears(Pdu("unbind", 4), now=20.0) == [Closed("unbound by the carrier")]
+    assert play.sent() == [Pdu("unbind_resp", 4)]
+
+
+def test_the_farewell_waits_for_the_answers_that_are_on_their_way():
+    play = Play()
+    first, second = play.submits("first", "second")
+    assert play.hears(Pdu("unbind", 4)) == []
+    assert (play.session.free, play.sent()) == (0, [])
+    assert play.hears(taken(first.sequence, "a")) == [Answered("first", Taken("a"))]
+    assert play.hears(taken(second.sequence, "b")) == [
+        Answered("second", Taken("b")),
+        Closed("unbound by the carrier"),
+    ]
+    assert play.sent() == [Pdu("unbind_resp", 4)]
+
+
+def test_the_farewell_does_not_wait_for_ever():
+    play = Play()
     play.submits("written")
-    assert play.hears(Pdu("unbind", 4)) == [
+    play.hears(Pdu("unbind", 4), now=5.0)
+    assert play.session.tick(6.9) == []
+    assert play.session.tick(7.0) == [
         Answered("written", InDoubt("unbound by the carrier")),
         Closed("unbound by the carrier"),
     ]
     assert play.sent() == [Pdu("unbind_resp", 4)]
+
+
+def test_a_carrier_that_asks_us_to_leave_and_hangs_up_has_unbound_us():
+    play = Play()
+    play.submits("written")
+    play.hears(Pdu("unbind", 4))
+    assert play.session.lost("connection lost")[-1] == Closed("unbound by the carrier")
+
+
+def test_a_carrier_that_asks_twice_gets_its_farewell():
+    play = Play()
+    play.submits("written")
+    play.hears(Pdu("unbind", 4))
+    assert play.hears(Pdu("unbind", 5))[-1] == Closed("unbound by the carrier")
+    assert play.sent() == [Pdu("unbind_resp", 5)]
 
 
 def test_parts_reported_as_unsent_do_not_go_out_with_the_farewell():

@@ -203,8 +203,8 @@ def test_a_broken_answer_ends_the_connection_and_leaves_its_part_in_doubt():
     ours = session()
     ours.submit(part(), "token", 0.0)
     submit = sgip.decode(ours.take_output())
-    answer = sgip.encode(SubmitResp(sequence=submit.sequence))[:24]
-    events = ours.receive((24).to_bytes(4, "big") + answer[4:], 0.0)
+    answer = sgip.encode(SubmitResp(sequence=submit.sequence))[:20]
+    events = ours.receive((20).to_bytes(4, "big") + answer[4:], 0.0)
     assert events == [
         Answered("token", InDoubt("garbage on the wire")),
         Closed("garbage on the wire"),
@@ -274,6 +274,27 @@ def test_a_leave_of_our_own_is_not_idleness():
     ours.unbind(1.0)
     unbind = sgip.decode(ours.take_output())
     assert ours.receive(sgip.encode(UnbindResp(sequence=unbind.sequence)), 1.0) == [Closed("unbound")]
+
+
+def carriers_leave(ours: Session, now: float) -> list:
+    return ours.receive(sgip.encode(Unbind(sequence=9)), now)
+
+
+def test_a_carrier_that_ends_an_idle_connection_makes_room_for_the_next_one():
+    ours = session()
+    assert carriers_leave(ours, 20.0) == [Closed(IDLE)]
+    assert isinstance(sgip.decode(ours.take_output()), UnbindResp)
+    assert ours.renewing
+
+
+def test_a_carrier_that_throws_us_out_at_once_is_not_taken_for_an_idle_one():
+    assert carriers_leave(session(), 4.9) == [Closed("unbound by the carrier")]
+
+
+def test_a_carrier_whose_leave_crosses_ours_ends_an_idle_session_as_well():
+    ours = session()
+    ours.tick(30.0)
+    assert carriers_leave(ours, 30.0) == [Closed(IDLE)]
 
 
 def test_a_delivery_before_anything_else_is_handed_on():
