@@ -120,6 +120,7 @@ class Session:
         self._framer = dialect.framer()
         self._output: list[bytes] = []
         self._sequences = dialect.sequences()
+        self._spare: int | None = None
         # A dictionary keeps the order of sending, so the oldest deadline is always the first one.
         self._pending: dict[int, tuple[Hashable, float]] = {}
         self._unwritten: set[int] = set()
@@ -163,7 +164,11 @@ class Session:
         if self.free <= 0:
             raise RuntimeError("submit without a free place in the window")
         sequence = self._next_sequence()
-        self._output.append(self._dialect.submit(sequence, part))
+        try:
+            self._output.append(self._dialect.submit(sequence, part))
+        except ProtocolError:
+            self._spare = sequence
+            raise
         self._pending[sequence] = (token, now + self._limits.response_seconds)
         self._unwritten.add(sequence)
 
@@ -223,6 +228,10 @@ class Session:
         return events
 
     def _next_sequence(self) -> int:
+        """A number that a part had which was never written comes first: there are carriers that miss one."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            return spare
         while True:
             sequence = next(self._sequences)
             if sequence not in self._pending:

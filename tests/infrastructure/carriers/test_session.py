@@ -432,6 +432,14 @@ def test_whatever_happens_every_part_is_answered_exactly_once(actions, data):
     assert sum(isinstance(event, Closed) for event in events) == 1
 
 
+def test_a_part_that_fits_no_pdu_leaves_no_gap_in_the_numbers():
+    play = Play()
+    with pytest.raises(ProtocolError):
+        play.session.submit(part(0, "长" * 200), "unfit", 0.0)
+    assert play.session.pending == 0
+    assert [pdu.sequence for pdu in play.submits("a", "b")] == [play.bind_sequence + 1, play.bind_sequence + 2]
+
+
 def test_sequence_numbers_wrap_round_and_leave_out_those_still_in_use():
     play = Play(last_sequence=4)
     sent = [play.submits(token)[0].sequence for token in ("a", "b", "c")]
