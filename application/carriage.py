@@ -80,6 +80,24 @@ class Receipt:
     phone: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A message from a phone to one of our numbers; the payload is raw, its coding as in the PDU.
+
+    `carrier_id` is the carrier's own id of it, empty where its protocol has none (SMPP): there it is known
+    again by `sequence`, the number of its PDU. `gsm` says that codings are SMPP's: 0 is the GSM alphabet.
+    """
+
+    phone: str = field(repr=False)
+    destination: str
+    payload: bytes = field(repr=False)
+    data_coding: int
+    udh: bool
+    carrier_id: str = ""
+    sequence: int = 0
+    gsm: bool = False
+
+
 PartKey = tuple[UUID, int]
 """A message and the number of its part: comes back with an answer that was late."""
 

@@ -10,6 +10,7 @@ from domain.events import (
     link,
     message,
     reconciliation,
+    reply,
     route,
     seal,
     signature,
@@ -28,6 +29,7 @@ Event = (
     | link.LinkEvent
     | message.MessageEvent
     | reconciliation.ReconciliationEvent
+    | reply.ReplyEvent
     | route.RouteEvent
     | seal.SealEvent
     | signature.SignatureEvent
@@ -87,6 +89,8 @@ TOPICS: dict[str, type[Event]] = {
         reconciliation.StatementImported,
         reconciliation.RunCompleted,
         reconciliation.DifferenceResolved,
+        reply.ReplyReceived,
+        reply.PartReceived,
         seal.KeyCreated,
         seal.Sealed,
         route.RouteSet,

@@ -1,4 +1,4 @@
-"""The words every protocol shares: those of the use cases, and beside them replies and a link's settings.
+"""The words every protocol shares: those of the use cases, and beside them a link's settings.
 
 Phone numbers, texts and secrets never show in a repr, so that no log line or error can carry them.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from application.carriage import Answer, InDoubt, NotSent, Part, Receipt, Refused, Taken
+from application.carriage import Answer, InDoubt, NotSent, Part, Receipt, Refused, Reply, Taken
 
 __all__ = [
     "Answer",
@@ -31,17 +31,6 @@ Key = Hashable
 
 IdFormat = Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"]
 """How the carrier writes one id in the submit answer and in the receipt."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """A message from a phone to one of our numbers; the payload is raw, its coding as in the PDU."""
-
-    phone: str = field(repr=False)
-    destination: str
-    payload: bytes = field(repr=False)
-    data_coding: int
-    udh: bool
 
 
 class LinkPhase(StrEnum):

@@ -26,6 +26,7 @@ from domain.recorded import Context, Recorded
 from domain.values import Carrier, Category, ChargeOn, Counting, Lane, PartialYears, Sealed, UnknownPolicy
 from tests.golden import statement_examples
 from tests.golden.reconciliation_examples import RECONCILIATION
+from tests.golden.reply_examples import REPLIES
 
 _AT = datetime(2026, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC)
 _STREAM = UUID("5f0a7d0c-3c0b-5b1e-9a53-6d1f5c1e2b11")
@@ -277,6 +278,7 @@ _ALL: tuple[Event, ...] = (
     signature.Approved(),
     signature.Retired(reason="renamed"),
     *RECONCILIATION,
+    *REPLIES,
     *statement_examples.ALL,
     template.Drafted(account="acme", code="login", category=Category.OTP, text="验证码${code}。"),
     template.Approved(),
