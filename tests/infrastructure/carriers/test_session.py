@@ -437,7 +437,10 @@ def test_a_part_that_fits_no_pdu_leaves_no_gap_in_the_numbers():
     with pytest.raises(ProtocolError):
         play.session.submit(part(0, "长" * 200), "unfit", 0.0)
     assert play.session.pending == 0
-    assert [pdu.sequence for pdu in play.submits("a", "b")] == [play.bind_sequence + 1, play.bind_sequence + 2]
+    assert [pdu.sequence for pdu in play.submits("a", "b")] == [
+        play.bind_sequence + 1,
+        play.bind_sequence + 2,
+    ]
 
 
 def test_sequence_numbers_wrap_round_and_leave_out_those_still_in_use():
