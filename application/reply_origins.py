@@ -1,0 +1,134 @@
+"""Whose a reply is: by the number it went to, else by who wrote last to its phone."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from application.directory import Directory
+from application.manage_routes import read_routes
+from application.ports import Now, Store, Vault
+from domain.events.message import Accepted, SubmissionStarted
+from domain.events.reply import MatchedBy, Origin
+from domain.recorded import Recorded
+from domain.values import local_day
+
+RECENT = timedelta(hours=72)
+_DAYS_BACK = 6
+"""Messages wait three days at most before they are sent, and count for three days after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number that phones see: a link's with the digits of a route behind it, or without any."""
+
+    digits: str
+    extended: bool
+    accounts: frozenset[str]
+    """Of the route; empty where it is for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """All numbers of the platform as they stand."""
+
+    links: dict[str, str]
+    """The number of each link."""
+    known: tuple[Number, ...]
+
+    def extension(self, link: str, number: str) -> str:
+        """What stands behind the link's own number; nothing where the phone wrote to another number."""
+        own = self.links.get(link, "")
+        return number[len(own) :] if own and number.startswith(own) else ""
+
+    def owners(self, number: str) -> tuple[frozenset[str], bool]:
+        """The accounts that the longest number before the phone's own digits is of, and whether it is one that
+        is told apart by its digits; no account where it is anybody's."""
+        found = [each for each in self.known if number.startswith(each.digits)]
+        longest = max((len(each.digits) for each in found), default=0)
+        same = [each for each in found if len(each.digits) == longest]
+        accounts = frozenset().union(*(each.accounts for each in same))
+        anybody = not all(each.accounts for each in same)
+        return frozenset() if anybody else accounts, any(each.extended for each in same)
+
+
+class Origins:
+    """Finds the origin of replies on what is configured now."""
+
+    def __init__(self, *, store: Store, vault: Vault, directory: Directory, now: Now) -> None:
+        self._store = store
+        self._vault = vault
+        self._directory = directory
+        self._now = now
+
+    async def numbers(self) -> Numbers:
+        """The numbers of all links and routes."""
+        links = {link.name: link.configured.source_address for link in await self._directory.links()}
+        known = tuple(
+            Number(
+                digits=links[share.link] + route.extension,
+                extended=bool(route.extension),
+                accounts=frozenset(route.accounts),
+            )
+            for route in (await read_routes(self._store)).routes
+            for share in route.shares
+            if links.get(share.link)
+        )
+        return Numbers(links=links, known=known)
+
+    async def find(self, numbers: Numbers, *, link: str, number: str, phone: str) -> Origin:
+        """The origin of a reply of a normalised phone to one of our numbers."""
+        number = _without_country(number, numbers.links.get(link, ""))
+        accounts, extended = numbers.owners(number)
+        account, matched_by, message = "", MatchedBy.NOBODY, ""
+        if extended and len(accounts) == 1:
+            (account,), matched_by = accounts, MatchedBy.EXTENSION
+        elif (recent := await self._recent(link, phone, accounts if extended else frozenset())) is not None:
+            (account, message), matched_by = recent, MatchedBy.RECENT
+        elif len(accounts) == 1:
+            (account,), matched_by = accounts, MatchedBy.NUMBER
+        return Origin(
+            account=account,
+            link=link,
+            number=number,
+            extension=numbers.extension(link, number),
+            matched_by=matched_by,
+            message=message,
+        )
+
+    async def _recent(self, link: str, phone: str, among: frozenset[str]) -> tuple[str, str] | None:
+        """The account that wrote last to a phone over a link, and its message; `among` some accounts, or any."""
+        now = self._now()
+        ids = await self._to_phone(phone, now)
+        newest: tuple[datetime, str, str] | None = None
+        for id_, history in (await self._store.load(ids)).items() if ids else ():
+            account, at = _sent(history, link)
+            if at is None or now - at > RECENT or (among and account not in among):
+                continue
+            if newest is None or at > newest[0]:
+                newest = at, account, str(id_)
+        return newest and newest[1:]
+
+    async def _to_phone(self, phone: str, now: datetime) -> list[UUID]:
+        if not phone:
+            return []
+        days = [local_day(now) - timedelta(days=back) for back in range(_DAYS_BACK + 1)]
+        indexes = [(day, self._vault.phone_index(phone, day)) for day in days]
+        found = await asyncio.gather(
+            *(self._store.find_by_index(day, index) for day, index in indexes if index is not None)
+        )
+        return [id_ for ids in found for id_ in ids]
+
+
+def _sent(history: Sequence[Recorded], link: str) -> tuple[str, datetime | None]:
+    """The account of a message, and when it was last sent over a link."""
+    first = history[0].event
+    account = first.account if isinstance(first, Accepted) else ""
+    sent = [r.at for r in history if isinstance(r.event, SubmissionStarted) and r.event.link == link]
+    return account, max(sent, default=None)
+
+
+def _without_country(number: str, own: str) -> str:
+    """Some gateways put 86 before our numbers, too."""
+    return number[2:] if own and number.startswith("86" + own) else number
