@@ -15,6 +15,8 @@ __all__ = ["Connection"]
 _LONGEST_TICK_SECONDS = 0.25
 _SHORTEST_TICK_SECONDS = 0.01
 _LINGER_SECONDS = 1.0
+_PARTS_A_WRITE = 4
+"""The carrier can work on the first parts of a window while the next ones are made."""
 
 
 class Connection(asyncio.Protocol):
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._reason = ""
         self._flush_waits = False
+        self._unflushed = 0
         self._congested = False
         # The session's clock stands still while we do not read: it is not the carrier who is late then.
         self._deaf_since: float | None = None
@@ -71,7 +74,11 @@ class Connection(asyncio.Protocol):
     def submit(self, part: Part, token: Hashable) -> None:
         """Send one part with the next flush, which is before the loop waits; raises ProtocolError if unfit."""
         self._session.submit(part, token, self._now())
-        self._flush_soon()
+        self._unflushed += 1
+        if self._unflushed < _PARTS_A_WRITE:
+            self._flush_soon()
+        else:
+            self._flush()
 
     def answer_delivery(self, delivery: Delivery, *, stored: bool) -> None:
         self._session.answer_delivery(delivery, stored=stored)
@@ -155,6 +162,7 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_waits = False
+        self._unflushed = 0
         transport = self._transport
         if transport is None or transport.is_closing():
             return
