@@ -13,9 +13,10 @@ from uuid import UUID
 
 import dramatiq
 
-from application.carriage import Answer, PartKey, Receipt, Taken
+from application.carriage import Answer, PartKey, Receipt, Reply, Taken
 from application.ports import Entry
 from application.record_receipts import ReceiptRecorder
+from application.record_replies import ReplyRecorder
 from application.settling import Settling
 from application.submit_messages import MessageSubmitter, Via
 from domain.events import Event
@@ -66,6 +67,7 @@ class Shared:
     redis_url: str
     settling: Settling
     receipts: ReceiptRecorder
+    replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
 
@@ -82,6 +84,7 @@ class Slot:
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
+            store_replies=self._store_replies,
             on_state=self._note_state,
             clock=time.monotonic,
             random=random.random,
@@ -161,6 +164,9 @@ class Slot:
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
         await self._shared.receipts(self._id.link, receipts)
+
+    async def _store_replies(self, replies: Sequence[Reply]) -> None:
+        await self._shared.replies(self._id.link, replies)
 
     def _note_state(self, state: LinkState) -> None:
         """Connected and lost are facts too; losing one of them is no harm, so nobody waits."""

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from application.record_receipts import ReceiptRecorder
+from application.record_replies import ReplyRecorder
+from application.reply_origins import Origins
 from application.settling import Settling
 from domain.aggregates.link import Link
 from domain.events.link import Configured
@@ -43,6 +45,7 @@ class Worker:
             redis_url=redis_url,
             settling=settling,
             receipts=self._receipts,
+            replies=_reply_recorder(platform),
             listeners=SgipListeners(),
             background=self._background,
         )
@@ -147,6 +150,12 @@ class Worker:
                     await self._receipts.match_doubtful()
             except Exception as error:  # noqa: BLE001  (the database is away: the next round tries again)
                 _log.warning("held receipts wait: %s", type(error).__name__)
+
+
+def _reply_recorder(platform: Platform) -> ReplyRecorder:
+    store, vault, now = platform.store, platform.vault, platform.now
+    origins = Origins(store=store, vault=vault, directory=platform.directory, now=now)
+    return ReplyRecorder(store=store, vault=vault, origins=origins, now=now)
 
 
 def _as_configured(slot: Slot, link: Link | None) -> bool:

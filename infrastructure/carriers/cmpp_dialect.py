@@ -202,6 +202,8 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         payload=pdu.content,
         data_coding=pdu.message_format,
         udh=bool(pdu.tp_udhi & 1),
+        carrier_id=_id(pdu.message_id),
+        sequence=pdu.sequence,
     )
 
 

@@ -202,4 +202,6 @@ def _reply(pdu: Deliver) -> Reply:
         payload=pdu.content,
         data_coding=pdu.coding,
         udh=bool(pdu.udhi & 1),
+        carrier_id=sequence_text(pdu.sequence),
+        sequence=pdu.sequence,
     )

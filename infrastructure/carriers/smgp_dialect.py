@@ -204,6 +204,8 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         payload=pdu.content,
         data_coding=pdu.coding,
         udh=(tlv(pdu.tlvs, Tag.TP_UDHI) or b"\0")[0] == 1,
+        carrier_id=pdu.message_id.hex().upper() if any(pdu.message_id) else "",
+        sequence=pdu.sequence,
     )
 
 

@@ -173,6 +173,8 @@ class SmppDialect:
             payload=header + message_text(pdu),
             data_coding=pdu.data_coding,
             udh=bool(pdu.esm_class & _UDH or header),
+            sequence=pdu.sequence,
+            gsm=True,
         )
 
 

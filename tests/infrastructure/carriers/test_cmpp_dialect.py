@@ -244,7 +244,15 @@ def test_a_reply_keeps_its_octets_its_coding_and_its_header(protocol):
             content=payload,
         ),
     )
-    reply = Reply(phone="8613800138000", destination="1069000112", payload=payload, data_coding=8, udh=True)
+    reply = Reply(
+        phone="8613800138000",
+        destination="1069000112",
+        payload=payload,
+        data_coding=8,
+        udh=True,
+        carrier_id="9223372036854775808",
+        sequence=9,
+    )
     assert heard == Delivery(9, reply, tag=1 << 63)
 
 

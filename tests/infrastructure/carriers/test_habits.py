@@ -233,4 +233,6 @@ def test_a_part_of_a_reply_that_says_its_place_in_parameters_gets_a_header():
         payload=b"\6\x08\4\1\2\3\1ab",
         data_coding=0,
         udh=True,
+        sequence=9,
+        gsm=True,
     )

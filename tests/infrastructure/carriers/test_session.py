@@ -297,6 +297,8 @@ def test_a_reply_of_a_phone_is_no_receipt_even_if_it_looks_like_one():
         payload=b"id:1 stat:DELIVRD",
         data_coding=0,
         udh=False,
+        sequence=9,
+        gsm=True,
     )
 
 

@@ -163,6 +163,8 @@ def test_a_receipt_and_a_reply_that_come_over_our_own_connection_are_taken_and_a
         payload="上行回复TD".encode("utf-16-be"),
         data_coding=8,
         udh=False,
+        carrier_id="000010100111231725260000000008",
+        sequence=reply.sequence,
     )
     commands = [
         dialect().answer_delivery(each, stored=stored)[4:21].hex()

@@ -155,6 +155,8 @@ def test_the_golden_reply_is_handed_on_and_acknowledged_as_the_golden_answer():
         payload="上行回复TD".encode("utf-16-be"),
         data_coding=8,
         udh=False,
+        carrier_id="01006111231726012346",
+        sequence=9,
     )
     assert dialect().answer_delivery(delivery, stored=True) == GOLDEN["deliver_resp"]
 
