@@ -73,14 +73,24 @@ async def look_up(
     """An account's messages to a number, on every day whose keys exist. Refuses invalid_phone, reason_required."""
     reason = require_reason(why)
     number = numbering.normalise(phone)
-    indexes = await asyncio.to_thread(_indexes, vault, number)
+    indexes = await asyncio.to_thread(indexes_of, vault, number)
     refs = await store.find_by_phone(key.account, indexes, limit=limit + 1)
     unmasked = Scope.UNMASKED in key.scopes
     found = await _open(
         store, vault, key.account, [message_id for _, message_id in refs[:limit]], unmasked=unmasked
     )
     found.sort(key=lambda one: one.state.accepted_at, reverse=True)
-    await _record(store, vault, key, number, why=reason, hits=len(found), unmasked=unmasked, context=context)
+    await record_look(
+        store,
+        vault,
+        account=key.account,
+        key=key.key,
+        phone=number,
+        why=reason,
+        hits=len(found),
+        unmasked=unmasked,
+        context=context,
+    )
     return LookUp(messages=found, unmasked=unmasked, more=len(refs) > limit)
 
 
@@ -97,7 +107,17 @@ async def open_message(
     if not found:
         raise NotFound("not_found", "There is no such message.", field="id")
     one = found[0]
-    await _record(store, vault, key, one.phone, why=reason, hits=1, unmasked=True, context=context)
+    await record_look(
+        store,
+        vault,
+        account=key.account,
+        key=key.key,
+        phone=one.phone,
+        why=reason,
+        hits=1,
+        unmasked=True,
+        context=context,
+    )
     return one.phone, one.text
 
 
@@ -128,7 +148,8 @@ def own_history(
     return history
 
 
-def _indexes(vault: Vault, phone: str) -> dict[date, bytes]:
+def indexes_of(vault: Vault, phone: str) -> dict[date, bytes]:
+    """The blind index of a normalised number on every day that has keys."""
     found = {day: vault.phone_index(phone, day) for day in vault.days()}
     return {day: index for day, index in found.items() if index is not None}
 
@@ -177,29 +198,33 @@ def _revealed(vault: Vault, one: Found, ciphertext: bytes | None, *, unmasked: b
     )
 
 
-async def _record(
+async def record_look(
     store: Store,
     vault: Vault,
-    key: Key,
-    phone: str,
     *,
+    account: str,
+    key: str,
+    phone: str,
     why: str,
     hits: int,
     unmasked: bool,
     context: Context,
 ) -> None:
-    """One line in the account's access log of the day, durable before anybody sees the answer."""
+    """One line in the account's access log of the day, durable before anybody sees the answer.
+
+    `phone` is the number that was asked for, empty where none was; `key` is empty for people at a terminal.
+    """
     day = local_day(await store.now())
     index = await asyncio.to_thread(_newest_index, vault, phone, day)
     looked_up = HistoryLookedUp(
-        account=key.account,
-        key=key.key,
+        account=account,
+        key=key,
         why=why,
         subject=index.hex() if index else "",
         hits=hits,
         unmasked=unmasked,
     )
-    stream = stream_id("access", key.account, day.isoformat())
+    stream = stream_id("access", account, day.isoformat())
     (outcome,) = await store.commit(
         [Entry(stream=stream, version=None, context=context, events=(looked_up,))]
     )

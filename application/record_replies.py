@@ -16,6 +16,7 @@ from application.ports import Committed, Conflict, Entry, Now, SealedReply, Stor
 from application.reply_origins import Origins
 from domain.aggregates import fold
 from domain.aggregates import reply as long_reply
+from domain.aggregates.reply import part_row
 from domain.errors import Refusal
 from domain.events.reply import Origin, PartReceived, ReplyReceived
 from domain.recorded import Context
@@ -234,11 +235,6 @@ class ReplyRecorder:
 def text_and_octets(written: str, *, kept: bool) -> tuple[str, str]:
     """A sealed text, and its octets in hexadecimal where they are `kept` with it: not exact, or a part."""
     return (written, "") if not kept else (written.rpartition(_BEHIND)[0], written.rpartition(_BEHIND)[2])
-
-
-def part_row(stream: UUID, part: int) -> UUID:
-    """The id under which a part of a long reply is sealed."""
-    return stream_id("reply-part", stream.hex, part)
 
 
 def _names(reply: Reply, link: str, now: datetime) -> Iterable[tuple[date, str]]:

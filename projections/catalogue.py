@@ -1,6 +1,6 @@
 """All read models, by name."""
 
-from projections import ledger, links, messages, statistics
+from projections import ledger, links, messages, replies, statistics
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -8,6 +8,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     ledger.PROJECTION,
     statistics.PROJECTION,
     links.PROJECTION,
+    replies.PROJECTION,
 )
 BY_NAME = {projection.noun: projection for projection in PROJECTIONS}
-"""By what people call them: messages, ledger, statistics, links."""
+"""By what people call them: messages, ledger, statistics, links, replies."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
+from uuid import UUID
 
 from domain.events.reply import PartReceived, ReplyEvent, ReplyReceived
+from domain.values import stream_id
 
 JOIN_WITHIN = timedelta(hours=24)
 """A part that comes later belongs to another reply: phones count their references to 255 and begin again."""
@@ -31,6 +33,11 @@ class Reply:
     def nearly_whole(self) -> bool:
         """One part more, and it is all there."""
         return bool(self.parts) and len(self.parts) + 1 == self.parts[0].parts
+
+
+def part_row(stream: UUID, part: int) -> UUID:
+    """The id under which a part of a long reply is sealed."""
+    return stream_id("reply-part", stream.hex, part)
 
 
 def evolve(state: Reply | None, event: ReplyEvent, at: datetime) -> Reply:

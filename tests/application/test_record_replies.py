@@ -5,8 +5,9 @@ import pytest
 from application.carriage import InDoubt, Reply
 from application.manage_links import configure_link
 from application.manage_routes import set_route
-from application.record_replies import ReplyRecorder, part_row
+from application.record_replies import ReplyRecorder
 from application.reply_origins import Origins
+from domain.aggregates.reply import part_row
 from domain.events.reply import MatchedBy, PartReceived, ReplyReceived
 from domain.events.route import RouteSet, Share
 from domain.recorded import Recorded

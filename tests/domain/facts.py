@@ -7,6 +7,7 @@ from typing import Any
 from domain.aggregates import message
 from domain.aggregates.message import Message
 from domain.events.message import Accepted, Charged, MessageEvent, SubmittedPart
+from domain.events.reply import MatchedBy, Origin, PartReceived, ReplyReceived
 from domain.values import Carrier, Category, ChargeOn, Lane, Sealed
 
 NOW = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
@@ -90,3 +91,34 @@ def reported(state: Message, *reports: tuple[int, str]) -> Message:
     for number, status in reports:
         state = after(state, report(state, number, status))
     return state
+
+
+def _origin(account: str) -> Origin:
+    return Origin(
+        account=account,
+        link="mobile-1",
+        number="106900012",
+        extension="12",
+        matched_by=MatchedBy.EXTENSION if account else MatchedBy.NOBODY,
+        message="",
+    )
+
+
+def whole_reply(account: str = "acme", *, parts: int = 1, keyword: str = "") -> ReplyReceived:
+    """A reply that is all there."""
+    sealed = Sealed(day=date(2026, 5, 1), digest="a" * 64)
+    return ReplyReceived(of=_origin(account), keyword=keyword, parts=parts, exact=True, sealed=sealed)
+
+
+def part_of_reply(account: str = "acme", part: int = 1) -> PartReceived:
+    """One half of a long reply."""
+    return PartReceived(
+        of=_origin(account),
+        part=part,
+        parts=2,
+        coding=8,
+        gsm=False,
+        identity=f"{part:032x}",
+        exact=True,
+        sealed=Sealed(day=date(2026, 5, 1), digest=f"{part:064x}"),
+    )

@@ -22,6 +22,7 @@ from domain.events.message import Accepted, Charged, MessageEvent, SubmittedPart
 from domain.recorded import Context, Recorded
 from domain.values import Carrier, Category, Lane, Sealed, local_year, message_id, stream_id
 from infrastructure.recorder import LedgerRecorder
+from tests.domain import facts
 
 CONTEXT = Context(actor="key:test", correlation="request-1")
 GO_LIVE = date(2020, 1, 1)
@@ -205,6 +206,17 @@ class History:
         )
         self.append(stream_id("batch", self.account, batch), None, chunk)
 
+    def answer(self, count: int) -> None:
+        """Phones answer: in one piece, in two, and in a part whose other half never comes."""
+        for _ in range(count):
+            whole, long, half = (stream_id("reply", self.account, next(self.keys)) for _ in range(3))
+            self.append(whole, 0, facts.whole_reply(self.account, keyword="TD"))
+            self.append(long, 0, facts.part_of_reply(self.account, 2))
+            self.append(half, 0, facts.part_of_reply(self.account, 1))
+            self.append(
+                long, 1, facts.part_of_reply(self.account, 1), facts.whole_reply(self.account, parts=2)
+            )
+
     def append(self, stream: UUID, version: int | None, *events: Event) -> None:
         """Record facts of another noun."""
         self.commit([Entry(stream=stream, version=version, context=CONTEXT, events=events)])
@@ -252,4 +264,5 @@ def colourful(recorder: LedgerRecorder, *, account: str = "acme", count: int = 2
     story.report(revised)
     story.expire(waiting[: count // 2])
     story.cancel(waiting[count // 2 : count // 2 + 1])
+    story.answer(count)
     return story
