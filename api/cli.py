@@ -20,6 +20,7 @@ from api import (
     cli_processes,
     cli_projections,
     cli_reconcile,
+    cli_replies,
     cli_routes,
     cli_seal,
     cli_send,
@@ -67,6 +68,7 @@ app.command(
     "smsledger send --file recipients.csv --signature 示例科技 --template payment-due",
 )(cli_send.command)
 app.add_typer(cli_messages.app, name="message", rich_help_panel=_SENDING)
+app.add_typer(cli_replies.app, name="replies", rich_help_panel=_SENDING)
 
 _AGREED = "What was agreed and configured"
 app.add_typer(cli_accounts.app, name="account", rich_help_panel=_AGREED)

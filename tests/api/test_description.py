@@ -12,6 +12,7 @@ import pytest
 from api import (
     contract_schemas,
     reconciliation_schemas,
+    reply_schemas,
     report_schemas,
     schemas,
     statement_schemas,
@@ -31,6 +32,7 @@ REACHED = (
     "domain/aggregates/access.py",
     "application/send_messages.py",
     "application/look_up_history.py",
+    "application/look_up_replies.py",
     "application/manage_access.py",
     "application/platform.py",
     "application/manage_adjustments.py",
@@ -58,6 +60,7 @@ HOMES = (
     contract_schemas,
     statement_schemas,
     reconciliation_schemas,
+    reply_schemas,
     what_if_schemas,
 )
 """Where the structures of the doors are."""
@@ -111,6 +114,7 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "GET /v1/messages/{message_id}",
         "GET /v1/messages",
         "GET /v1/history",
+        "GET /v1/replies",
         "GET /v1/billing/ledger",
         "GET /v1/billing/ledger/postings",
         "GET /v1/billing/ledgers",
