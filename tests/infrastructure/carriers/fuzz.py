@@ -1,4 +1,4 @@
-"""Tries codecs and dialects for a fixed time: `python -m tests.infrastructure.carriers.fuzz --seconds 60`.
+"""Tries codecs and dialects for a fixed time: `./run fuzz --seconds 60` where atheris cannot be had.
 
 Damaged golden PDUs come in. Whatever comes, a codec gives a PDU or a ProtocolError, what it gives can be
 written and read again, a dialect and a session only answer, and memory stays what it was. The first octets
@@ -192,13 +192,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Print a line for each protocol; 1 at the first failure, with the octets and the seed."""
     every = targets()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each protocol")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for all of them together")
     parser.add_argument("--protocol", choices=[*every, "all"], default="all")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args(arguments)
-    for name in every if options.protocol == "all" else [options.protocol]:
+    chosen = list(every) if options.protocol == "all" else [options.protocol]
+    for name in chosen:
         try:
-            tried, read = fuzz(every[name], seconds=options.seconds, seed=options.seed)
+            tried, read = fuzz(every[name], seconds=options.seconds / len(chosen), seed=options.seed)
         except BrokenError as broken:
             print(
                 f"{name}: broken with seed {options.seed} by {broken}: {broken.__cause__!r}", file=sys.stderr
