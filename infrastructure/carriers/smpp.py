@@ -241,10 +241,7 @@ def _tlvs(frame: bytes, at: int) -> Tlvs:
 
 
 def _answer_body(frame: bytes) -> tuple[str, Tlvs]:
-    """Return the string and the parameters of an answer, which counts even if it is badly written.
-
-    Some peers leave the NUL out, or put octets behind it that are no parameter.
-    """
+    """Return string and parameters of an answer, which counts without its NUL or with other octets behind it too."""
     if 0 not in frame[HEADER_OCTETS:]:
         return frame[HEADER_OCTETS:].decode("latin-1"), ()
     text, at = _text(frame, HEADER_OCTETS)
