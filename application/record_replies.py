@@ -1,7 +1,7 @@
 """Record what phones write to us: each reply is durable before the carrier is answered, and stored once.
 
 A reply is known again by the carrier's id of it and its octets, where the protocol has no id by the number of
-its PDU, its octets and the time (docs/decisions/0024). Parts of a long reply are durable one by one, and the
+its PDU, its octets and the time (docs/decisions/0023). Parts of a long reply are durable one by one, and the
 whole is recorded with the last of them.
 """
 
