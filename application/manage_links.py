@@ -18,19 +18,32 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 async def configure_link(store: Store, *, configured: Configured, context: Context) -> tuple[Event, ...]:
     """Make a link, or change how it is reached; a new one is enabled. Refuses link_name, link_invalid."""
-    if not _NAME.fullmatch(configured.name):
-        raise BadInput(
-            "link_name", "A link's name is 1 to 32 small letters, digits and dashes.", field="name"
-        )
+    require_name(configured.name)
     if not configured.carriers or not 1 <= configured.window <= 5_000 or not 1 <= configured.port <= 65_535:
         raise BadInput("link_invalid", "A link needs carriers, a window of 1 to 5000 and a port.")
 
-    def decide(state: Link | None) -> tuple[LinkEvent, ...]:
-        if state is None:
-            return (configured, *Link(configured=configured).enable())
-        return state.configure(configured)
+    return await change(
+        store,
+        stream_id("link", configured.name),
+        link.evolve,
+        lambda state: configured_anew(state, configured),
+        context,
+    )
 
-    return await change(store, stream_id("link", configured.name), link.evolve, decide, context)
+
+def configured_anew(state: Link | None, configured: Configured) -> tuple[LinkEvent, ...]:
+    """A link that is changed, or a new one, which is enabled; nothing to do where nothing changes."""
+    if state is None:
+        return (configured, *Link(configured=configured).enable())
+    return state.configure(configured)
+
+
+def require_name(name: str) -> None:
+    """Refuse link_name."""
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            "link_name", "A link's name is 1 to 32 small letters, digits and dashes.", field="name"
+        )
 
 
 async def enable_link(store: Store, *, name: str, context: Context) -> tuple[Event, ...]:

@@ -1,20 +1,11 @@
 """A link's configuration as a connection needs it, with the secrets opened."""
 
+from application.configure_links import inbound_purpose, password_purpose
 from domain.events.link import Configured, Inbound
 from infrastructure.carriers.traffic import LinkSettings
 from infrastructure.vault import FileVault
 
 __all__ = ["inbound_purpose", "link_settings", "password_purpose"]
-
-
-def password_purpose(name: str) -> str:
-    """What the password of a link is sealed for."""
-    return f"link:{name}"
-
-
-def inbound_purpose(name: str) -> str:
-    """What the password is sealed for by which the carrier logs in to us."""
-    return f"link-inbound:{name}"
 
 
 def link_settings(configured: Configured, vault: FileVault, *, connection: int = 1) -> LinkSettings:

@@ -44,7 +44,7 @@ from infrastructure.carriers.traffic import (
     Refused,
 )
 
-__all__ = ["CarrierLink", "LinkClosedError"]
+__all__ = ["CarrierLink", "LinkClosedError", "dialect_of"]
 
 _DIALECTS: dict[str, Callable[[LinkSettings, Callable[[], datetime]], Dialect]] = {
     "smpp34": lambda settings, _now: SmppDialect(settings),
@@ -97,7 +97,7 @@ class CarrierLink:
         listeners: SgipListeners | None = None,
     ) -> None:
         self._settings = settings
-        self._dialect = _dialect(settings, now)
+        self._dialect = dialect_of(settings, now)
         self._on_state = on_state
         self._clock = clock
         self._on_late_answer = on_late_answer
@@ -387,7 +387,8 @@ class CarrierLink:
         self._wake()
 
 
-def _dialect(settings: LinkSettings, now: Callable[[], datetime]) -> Dialect:
+def dialect_of(settings: LinkSettings, now: Callable[[], datetime]) -> Dialect:
+    """The link's way of speaking. Raises ValueError for a protocol or a value that cannot be spoken."""
     if settings.protocol not in _DIALECTS:
         raise ValueError(f"the protocol is none of {', '.join(_DIALECTS)}")
     return _DIALECTS[settings.protocol](settings, now)
