@@ -88,6 +88,11 @@ CATALOGUE: Mapping[str, Kind] = {
     "contract_ended": Kind(403, "The contract has ended", "Agree a new one."),
     "contract_term_over": Kind(403, "The contract's term is over", "Agree a new price by an amendment."),
     "no_route": Kind(409, "No link takes this carrier's numbers now", "Enable a link, then send again."),
+    "signature_not_filed": Kind(
+        409, "The signature is not filed with this number's carrier", "Have it filed, then send again."
+    ),
+    "filing_invalid": Kind(422, "The filing is not possible", "Compare the field with the schema."),
+    "carrier_unknown": Kind(422, "There is no such carrier", "Name mobile, unicom, telecom or broadnet."),
     # Money.
     "account_missing": Kind(422, "The account is not named", "Name it: this key is of no account."),
     "terms_invalid": Kind(422, "The terms are not possible", "Compare the field with its range."),
@@ -145,6 +150,36 @@ CATALOGUE: Mapping[str, Kind] = {
     "reconciliation_not_completed": Kind(409, "The run has no result", "Wait for it, or run it again."),
     "difference_resolved": Kind(409, "The difference is settled", "An adjustment was asked for already."),
     "days_invalid": Kind(422, "These days cannot be compared", "Give 1 to 31 days, the first one first."),
+    # Links and routes.
+    "link_name": Kind(422, "The link's name is not possible", "Give 1 to 32 small letters, digits, dashes."),
+    "link_protocol": Kind(422, "The protocol is not known", "Compare it with the schema."),
+    "link_address": Kind(422, "The address is not possible", "Give a host and a port of 1 to 65535."),
+    "link_account": Kind(
+        422, "The account fits no login", "Give the one the carrier gave for this protocol."
+    ),
+    "link_password": Kind(
+        422, "The password fits no login", "Give one that is not longer than the protocol's field."
+    ),
+    "link_number": Kind(422, "The number fits no submit", "Give the access number in digits."),
+    "link_invalid": Kind(422, "A value of the link is out of its range", "Compare the field with its range."),
+    "link_tariff": Kind(
+        422, "The protocol has no room for this", "Leave it out, or shorten it as `detail` says."
+    ),
+    "link_option": Kind(422, "Only SMPP has this", "Leave it out."),
+    "link_inbound": Kind(
+        422, "Where the carrier comes to us is wrong", "SGIP needs it, the others have it not."
+    ),
+    "link_encryption": Kind(
+        422, "TLS is not possible so", "Use it with SMPP, with a PEM certificate or none."
+    ),
+    "password_missing": Kind(422, "A new link needs its password", "Send it; it is kept sealed."),
+    "password_unreadable": Kind(422, "The sealed password cannot be opened", "Give the password again."),
+    "link_unknown": Kind(422, "The route names a link that is not there", "Configure the link first."),
+    "route_name": Kind(
+        422, "The route's name is not possible", "Give 1 to 32 small letters, digits, dashes."
+    ),
+    "route_invalid": Kind(422, "The route is not possible", "Compare the field with its range."),
+    "extension_unfit": Kind(422, "The extension fits not behind a number", "Shorten it, or leave it out."),
     # What is looked for.
     "not_found": Kind(404, "There is no such thing", "Check the id; it may belong to another account."),
     "reason_required": Kind(422, "A look-up needs a reason", "Say why; it is recorded."),

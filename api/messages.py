@@ -66,6 +66,7 @@ OF_A_MESSAGE = (
     "idempotency_key_invalid",
     "idempotency_conflict",
     "no_route",
+    "signature_not_filed",
 )
 OF_A_BODY = (
     "malformed_json",

@@ -18,7 +18,7 @@ from domain.events.adjustment import Requested
 from domain.events.contract import Terms
 from domain.events.message import Accepted, Charged
 from domain.recorded import Context, Recorded
-from domain.values import Sealed
+from domain.values import Carrier, Sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,27 @@ class HeldReleased:
     id: int
 
 
-Row = SealedRow | SealedReply | PartRow | HeldReceipt | HeldReleased
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRow:
+    """What becomes known about a number that may be ported; under a digest, never under the number.
+
+    Each is said where it is not None: whose the number is (`listed`: a list says so, which never goes before
+    a person), who said that it is not theirs, who turned out to have it. `forget` takes all back.
+    """
+
+    digest: int
+    """64 bits, signed, under a key of its own."""
+    day: date
+    carrier: Carrier | None = None
+    listed: bool = False
+    gone: Carrier | None = None
+    back: Carrier | None = None
+    forget: bool = False
+    in_flight: tuple[UUID, ...] = ()
+    """With `gone`: other messages on their way to the number, whose outcome may say the contrary."""
+
+
+Row = SealedRow | SealedReply | PartRow | HeldReceipt | HeldReleased | NumberRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

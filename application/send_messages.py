@@ -2,7 +2,7 @@
 
 Refusals, one an item, never at its neighbours' cost: invalid_phone, unassigned_phone, text_empty,
 text_too_long, text_control_character, text_or_template, signature_not_approved, signature_in_text,
-template_*, validity_invalid, no_route, duplicate_recipient, idempotency_conflict, no_contract and those of
+template_*, validity_invalid, no_route, signature_not_filed, duplicate_recipient, idempotency_conflict, no_contract and those of
 the contract. What is refused leaves nothing behind.
 """
 
@@ -14,6 +14,7 @@ from functools import partial
 from uuid import UUID
 
 from application.directory import Directory, Versioned
+from application.manage_portability import Book, NothingKnown, Numbers
 from application.ports import Acceptance, Committed, Conflict, Entry, Now, Outcome, Store, Vault
 from domain import numbering, text
 from domain.aggregates import fold, message
@@ -22,6 +23,7 @@ from domain.aggregates.message import Status
 from domain.errors import BadInput, Conflicting, NotAccepting, Refusal
 from domain.events.contract import Terms
 from domain.events.message import Accepted, Charged
+from domain.numbering import Whose
 from domain.recorded import Context
 from domain.values import Carrier, Category, Lane, local_day, message_id, stream_id
 
@@ -88,6 +90,7 @@ class _Moment:
     terms: Terms
     served: frozenset[Carrier]
     """Carriers whose numbers a link takes now."""
+    numbers: Book
     now: datetime
     day: date
 
@@ -103,12 +106,18 @@ class MessageSender:
         directory: Directory,
         now: Now,
         validity_seconds: Mapping[Category, int],
+        numbers: Numbers | None = None,
+        ported_order: Sequence[Carrier] = tuple(Carrier),
+        require_filing: bool = False,
     ) -> None:
         self._store = store
         self._vault = vault
         self._directory = directory
         self._now = now
         self._validity = validity_seconds
+        self._numbers = numbers or NothingKnown()
+        self._ported_order = ported_order
+        self._require_filing = require_filing
 
     async def __call__(self, command: SendMessages) -> list[Answer]:
         """One answer a draft, in order."""
@@ -160,19 +169,22 @@ class MessageSender:
             contract=contract,
             terms=contract.state.terms_on(local_day(now)),
             served=frozenset(carrier for carrier in Carrier if any(link.serves(carrier) for link in links)),
+            numbers=await self._numbers.book(),
             now=now,
             day=local_day(now),
         )
 
     async def _prepare_one(self, moment: _Moment, key: str, draft: Draft) -> _Prepared:
         phone = numbering.normalise(draft.phone)
-        carrier = numbering.carrier_of(phone)
-        category, whole = await self._compose(moment.command.account, draft)
-        if carrier not in moment.served:
+        whose = numbering.whose(
+            phone, moment.numbers.find(phone), order=self._ported_order, served=moment.served
+        )
+        category, whole = await self._compose(moment.command.account, draft, whose.carrier)
+        if whose.carrier not in moment.served:
             raise NotAccepting("no_route", "No link takes numbers of this carrier now.", field="phone")
-        return self._entry(moment, key, draft, phone, carrier, category, whole)
+        return self._entry(moment, key, draft, phone, whose, category, whole)
 
-    async def _compose(self, account: str, draft: Draft) -> tuple[Category, str]:
+    async def _compose(self, account: str, draft: Draft, carrier: Carrier) -> tuple[Category, str]:
         """Category and whole text, signature first."""
         if (draft.text is None) == (draft.template is None):
             raise BadInput("text_or_template", "Give either a text or a template.", field="text")
@@ -181,6 +193,12 @@ class MessageSender:
             raise NotAccepting(
                 "signature_not_approved",
                 "The signature is not approved: have it approved first.",
+                field="signature",
+            )
+        if self._require_filing and not signature.state.is_filed(carrier):
+            raise NotAccepting(
+                "signature_not_filed",
+                f"The signature is not filed with {carrier}, the carrier of this number.",
                 field="signature",
             )
         if draft.text is not None:
@@ -200,7 +218,7 @@ class MessageSender:
         key: str,
         draft: Draft,
         phone: str,
-        carrier: Carrier,
+        whose: Whose,
         category: Category,
         whole: str,
     ) -> _Prepared:
@@ -222,7 +240,9 @@ class MessageSender:
             account=command.account,
             category=category,
             lane=lane,
-            carrier=carrier,
+            carrier=whose.carrier,
+            carrier_by=whose.by,
+            segment_carrier=whose.segment_carrier,
             signature=draft.signature,
             template=draft.template or "",
             batch=command.batch,

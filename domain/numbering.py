@@ -1,9 +1,12 @@
-"""Phone numbers of mainland China: the normal form and the carrier by prefix (MIIT number segments)."""
+"""Phone numbers of mainland China: the normal form, the carrier by prefix (MIIT number segments), and what is
+known better of numbers that were ported (携号转网)."""
 
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from domain.errors import BadInput
-from domain.values import Carrier
+from domain.values import Carrier, FoundBy
 
 _SEPARATORS = str.maketrans("", "", " -\u00a0")
 _NUMBER = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})", re.ASCII)
@@ -44,6 +47,58 @@ def carrier_of(phone: str) -> Carrier:
             "unassigned_phone", "The number's prefix is not given to any mobile carrier.", field="phone"
         )
     return carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known about a number beyond its segment."""
+
+    carrier: Carrier | None = None
+    """Whose it is, as a person or a list says."""
+    by: FoundBy = FoundBy.OVERRIDE
+    gone: frozenset[Carrier] = frozenset()
+    """Carriers that said it is not theirs, since that was said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """The carrier of a number and how it was found; `segment_carrier` is there where it is another one."""
+
+    carrier: Carrier
+    by: FoundBy = FoundBy.SEGMENTS
+    segment_carrier: Carrier | None = None
+
+
+def whose(phone: str, known: Known | None, *, order: Sequence[Carrier], served: Collection[Carrier]) -> Whose:
+    """The carrier of a normalised number: what a person said, else what carriers taught, a list, its segment.
+
+    Where carriers only said that it is not theirs, it is taken to be of the first in `order` that has not said
+    so and is `served` by a link. Refuses unassigned_phone.
+    """
+    if known is None:
+        return Whose(carrier=carrier_of(phone))
+    try:
+        segment = carrier_of(phone)
+    except BadInput:
+        if known.carrier is None:
+            raise
+        segment = None
+    carrier, by = _better(segment, known, order, served)
+    return Whose(carrier=carrier, by=by, segment_carrier=segment if segment is not carrier else None)
+
+
+def _better(
+    segment: Carrier | None, known: Known, order: Sequence[Carrier], served: Collection[Carrier]
+) -> tuple[Carrier, FoundBy]:
+    if known.carrier is not None and (known.by is FoundBy.OVERRIDE or known.carrier not in known.gone):
+        return known.carrier, known.by
+    first = segment or known.carrier
+    assert first is not None
+    if first not in known.gone:
+        return first, FoundBy.SEGMENTS if segment else known.by
+    left = [carrier for carrier in order if carrier not in known.gone]
+    likely = next((carrier for carrier in left if carrier in served), None)
+    return (likely, FoundBy.LEARNED) if likely else (first, FoundBy.SEGMENTS)
 
 
 def mask(phone: str) -> str:

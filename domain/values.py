@@ -18,12 +18,25 @@ _NAMESPACE_BYTES = NAMESPACE.bytes
 
 
 class Carrier(StrEnum):
-    """The operator a number belongs to by its prefix."""
+    """The operator whose network a number is in."""
 
     MOBILE = "mobile"
     UNICOM = "unicom"
     TELECOM = "telecom"
     BROADNET = "broadnet"
+
+
+class FoundBy(StrEnum):
+    """How the carrier of a number was found; the first that knows decides."""
+
+    OVERRIDE = "override"
+    """A person said so."""
+    LEARNED = "learned"
+    """A carrier said that the number is not its own: the next one that may have it."""
+    LIST = "list"
+    """An imported list of ported numbers says so."""
+    SEGMENTS = "segments"
+    """The number segments say so: nobody knows better."""
 
 
 class Lane(StrEnum):

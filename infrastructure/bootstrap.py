@@ -12,9 +12,10 @@ from pathlib import Path
 from application.directory import Directory
 from application.ports import Now
 from application.send_messages import MessageSender
-from domain.values import Category
+from domain.values import Carrier, Category
 from infrastructure.embedded import default_data_dir
 from infrastructure.event_store import EventStore
+from infrastructure.portability import KnownNumbers
 from infrastructure.recorder import connect
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.vault import FileVault, KeyStore
@@ -45,6 +46,7 @@ class Platform:
     vault: FileVault
     directory: Directory
     sender: MessageSender
+    numbers: KnownNumbers
     now: Now
 
     def close(self) -> None:
@@ -82,6 +84,11 @@ def keys_dir(settings: Settings) -> Path:
     return settings.keys_dir or data_dir(settings) / "keys"
 
 
+def ported_order(settings: Settings) -> tuple[Carrier, ...]:
+    """Whose a number is taken to be that its own carrier does not have, the likeliest first."""
+    return tuple(map(Carrier, settings.ported_order.split(",")))
+
+
 def build(settings: Settings, *, now: Now = utc_now, patience: Patience = SOMEBODY_WAITS) -> Platform:
     """Everything wired over one pool. Raises SettingsError where no database is named."""
     if not settings.database_url:
@@ -98,14 +105,23 @@ def build(settings: Settings, *, now: Now = utc_now, patience: Patience = SOMEBO
     )
     vault = FileVault(KeyStore(keys_dir(settings)))
     directory = Directory(store, seconds=time.monotonic)
+    numbers = KnownNumbers(store, vault.number_digest)
     return Platform(
         settings=settings,
         store=store,
         vault=vault,
         directory=directory,
         sender=MessageSender(
-            store=store, vault=vault, directory=directory, now=now, validity_seconds=_validity(settings)
+            store=store,
+            vault=vault,
+            directory=directory,
+            now=now,
+            validity_seconds=_validity(settings),
+            numbers=numbers,
+            ported_order=ported_order(settings),
+            require_filing=settings.require_filing,
         ),
+        numbers=numbers,
         now=now,
     )
 

@@ -5,7 +5,7 @@ group costs two round trips altogether.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import Connection
@@ -16,6 +16,7 @@ from application.ports import (
     Entry,
     HeldReceipt,
     HeldReleased,
+    NumberRow,
     Outcome,
     PartRow,
     SealedReply,
@@ -23,6 +24,7 @@ from application.ports import (
 )
 from domain.recorded import Recorded
 from infrastructure.mapper import encode
+from infrastructure.number_rows import NumberWriter
 
 Values = tuple[Any, ...]
 
@@ -83,6 +85,7 @@ class Changes:
 
     rows: dict[Table, list[Values]]
     released: list[int]
+    numbers: list[NumberRow] = field(default_factory=list)
 
 
 def sealed_rows(entries: Sequence[Entry]) -> Changes:
@@ -116,6 +119,8 @@ def changes(
                         found.rows[HELD].append(_held(row))
                     case HeldReleased():
                         found.released.append(row.id)
+                    case NumberRow():
+                        found.numbers.append(row)
     return found
 
 
@@ -139,6 +144,7 @@ class Writer:
         self._inserts = {table: _insert_statement(schema, table) for table in TABLES}
         release = SQL("DELETE FROM {}.held_receipts WHERE id = ANY(%s)")
         self._release = release.format(Identifier(schema)).as_bytes()
+        self._numbers = NumberWriter(schema)
 
     def copy(self, conn: Connection[Any], made: Changes) -> None:
         """Write by COPY; not in a pipeline."""
@@ -161,6 +167,8 @@ class Writer:
     def _let_go(self, conn: Connection[Any], made: Changes) -> None:
         if made.released:
             conn.execute(self._release, (made.released,))
+        if made.numbers:
+            self._numbers.write(conn, made.numbers)
 
 
 def _names(table: Table) -> Composed:

@@ -52,6 +52,23 @@ class Settings(BaseSettings):
     report_after_hours: int = Field(72, ge=1, description="hours without receipt before the policy decides")
     held_receipt_days: int = Field(7, ge=4, description="how long a receipt waits for a message to belong to")
 
+    ported_order: str = Field(
+        "mobile,unicom,telecom",
+        pattern=r"^(mobile|unicom|telecom|broadnet)(,(mobile|unicom|telecom|broadnet))*$",
+        description="who is asked next for a number that its own carrier does not have",
+    )
+    ported_codes: str = Field(
+        "MB:1048,MB:1049,MB:1050,ID:0043,MH:0007",
+        pattern=r"^[A-Za-z0-9:_/,.-]*$",
+        description="codes that say a number was ported; `cmpp20/9` counts over that protocol only",
+    )
+    learned_number_days: int = Field(
+        180, ge=1, le=180, description="how long a carrier's word that a number is not its own counts"
+    )
+    require_filing: bool = Field(
+        False, description="take only links of carriers with which the signature is filed"
+    )
+
     statement_day: int = Field(
         0,
         ge=0,

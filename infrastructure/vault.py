@@ -121,6 +121,7 @@ class FileVault:
         self._nonces = _Nonces()
         self._days: dict[date, DayKeys] = {}
         self._looked: dict[date, float] = {}
+        self._numbers = b""
 
     def seal(
         self, *, account: str, message: UUID, day: date, phone: str, text: str
@@ -174,6 +175,13 @@ class FileVault:
         """Days that have keys, newest first."""
         found = [name.removeprefix("day-") for name in self._keys.names() if name.startswith("day-")]
         return [date.fromisoformat(name) for name in reversed(found)]
+
+    def number_digest(self, phone: str) -> int:
+        """The digest of a normalised number that is the same on every day: 64 bits, signed, under a key that lives
+        as long as what is known about numbers. It stands in one table, and in no event."""
+        if not self._numbers:
+            self._numbers = self._keys.get_or_create("numbers")
+        return int.from_bytes(blake2b(phone.encode(), key=self._numbers, digest_size=8).digest(), signed=True)
 
     def seal_secret(self, secret: str, *, purpose: str) -> str:
         """A carrier's password for the log: sealed under the platform's own key, not a day's."""

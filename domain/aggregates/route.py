@@ -28,6 +28,8 @@ class Fitness(StrEnum):
     """Connected, but its circuit breaker is open: too many are refused or not delivered."""
     DOWN = "down"
     """Enabled, not connected."""
+    UNFILED = "unfiled"
+    """It would take the number, but the signature is not filed with its carrier."""
     NONE = "none"
     """Not there, disabled, draining, or not for this carrier."""
 
@@ -141,7 +143,7 @@ def _pick(
     """A link of a route: among its fittest ones by weight, the same one for the same message."""
     fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
     best = min((_rank(state) for state in fit.values()), default=_rank(Fitness.NONE))
-    if best == _rank(Fitness.NONE):
+    if best >= _rank(Fitness.UNFILED):
         return None
     candidates = [share for share in route.shares if _rank(fit[share.link]) == best]
     link = _by_weight(candidates, wanted.message)

@@ -9,6 +9,7 @@ from domain.events import (
     ledger,
     link,
     message,
+    portability,
     reconciliation,
     reply,
     route,
@@ -28,6 +29,7 @@ Event = (
     | ledger.LedgerEvent
     | link.LinkEvent
     | message.MessageEvent
+    | portability.PortabilityEvent
     | reconciliation.ReconciliationEvent
     | reply.ReplyEvent
     | route.RouteEvent
@@ -85,6 +87,11 @@ TOPICS: dict[str, type[Event]] = {
         message.Failed,
         message.Expired,
         message.Cancelled,
+        portability.CarrierSet,
+        portability.ListImported,
+        portability.PortedOut,
+        portability.SeenAgain,
+        portability.Forgotten,
         reconciliation.MappingSaved,
         reconciliation.StatementImported,
         reconciliation.RunCompleted,
@@ -98,6 +105,9 @@ TOPICS: dict[str, type[Event]] = {
         signature.Drafted,
         signature.Approved,
         signature.Retired,
+        signature.FilingRequested,
+        signature.Filed,
+        signature.FilingRejected,
         statement.Issued,
         statement.Accepted,
         statement.Disputed,

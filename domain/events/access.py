@@ -17,14 +17,16 @@ class Scope(StrEnum):
     """Accept or dispute a statement in the customer's name."""
     FINANCE = "billing:write"
     """Statements, adjustments, amendments, reconciliations: what changes money, and always names who did it."""
+    NETWORK = "network:write"
+    """Links and routes: how all accounts' messages reach the carriers."""
     STATISTICS = "statistics:read"
     MONITORING = "monitoring:read"
 
 
-OF_THE_PLATFORM = frozenset({Scope.FINANCE, Scope.BILLING, Scope.MONITORING})
+OF_THE_PLATFORM = frozenset({Scope.FINANCE, Scope.BILLING, Scope.NETWORK, Scope.MONITORING})
 """What a key of the platform's own people may have: it speaks for no account and names one in each call."""
-OF_ACCOUNTS = frozenset(Scope) - {Scope.FINANCE}
-"""What an account's key may have: a customer never writes its own bill."""
+OF_ACCOUNTS = frozenset(Scope) - {Scope.FINANCE, Scope.NETWORK}
+"""What an account's key may have: a customer never writes its own bill, nor everybody's routes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

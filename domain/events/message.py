@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from domain.values import Carrier, Category, ChargeOn, Lane, Sealed
+from domain.values import Carrier, Category, ChargeOn, FoundBy, Lane, Sealed
 
 
 class Cause(StrEnum):
@@ -64,6 +64,10 @@ class Accepted:
     sealed: Sealed
     body_digest: str
     """Keyed digest of the request, to tell a repeated key with another body."""
+    carrier_by: FoundBy = FoundBy.SEGMENTS
+    """How the carrier was found."""
+    segment_carrier: Carrier | None = None
+    """The carrier by the number segments, where that is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ REACHED = (
     "application/look_up_history.py",
     "application/look_up_replies.py",
     "application/manage_access.py",
+    "application/manage_portability.py",
     "application/platform.py",
     "application/manage_adjustments.py",
     "application/manage_amendments.py",

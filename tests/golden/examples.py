@@ -23,8 +23,19 @@ from domain.events import (
     vault,
 )
 from domain.recorded import Context, Recorded
-from domain.values import Carrier, Category, ChargeOn, Counting, Lane, PartialYears, Sealed, UnknownPolicy
+from domain.values import (
+    Carrier,
+    Category,
+    ChargeOn,
+    Counting,
+    FoundBy,
+    Lane,
+    PartialYears,
+    Sealed,
+    UnknownPolicy,
+)
 from tests.golden import statement_examples
+from tests.golden.portability_examples import PORTABILITY
 from tests.golden.reconciliation_examples import RECONCILIATION
 from tests.golden.reply_examples import REPLIES
 
@@ -277,6 +288,7 @@ _ALL: tuple[Event, ...] = (
     signature.Drafted(account="acme", name="示例科技"),
     signature.Approved(),
     signature.Retired(reason="renamed"),
+    *PORTABILITY,
     *RECONCILIATION,
     *REPLIES,
     *statement_examples.ALL,
@@ -316,6 +328,11 @@ _SECOND: tuple[Event, ...] = (
     link.Connected(name="mobile-1", connection=2),
     link.Lost(name="mobile-1", reason="reset by peer", connection=2),
     message.SubmissionStarted(attempt=2, link="mobile-1", route="codes", passed_over=("mobile-2:down",)),
+    replace(
+        cast("message.Accepted", next(e for e in _ALL if isinstance(e, message.Accepted))),
+        carrier_by=FoundBy.LEARNED,
+        segment_carrier=Carrier.TELECOM,
+    ),
     contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
     ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
     replace(cast("ledger.Debited", next(e for e in _ALL if isinstance(e, ledger.Debited))), after=_TOTALS_2),
