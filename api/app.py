@@ -17,10 +17,12 @@ from api import (
     contracts,
     docs_page,
     history,
+    links,
     messages,
     monitoring,
     reconciliations,
     replies,
+    routes,
     statements,
     statistics,
     what_if,
@@ -51,6 +53,8 @@ PARTS = (
     what_if,
     statistics,
     monitoring,
+    links,
+    routes,
     docs_page,
 )
 """The modules whose routers make up the application."""

@@ -1,181 +1,164 @@
-"""`smsledger link`: where carriers are reached. Passwords never come from the command line's arguments."""
+"""`smsledger link`: the links to the carriers, and what a carrier says to each."""
 
-import getpass
-import os
-import sys
-from enum import StrEnum
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api import tables
+from api import cli_link_add, tables
 from api.cli_session import AsJson, Reason, operator, said, work
-from domain.errors import BadInput
-from domain.events.link import Configured
-from domain.values import Carrier, stream_id
+from domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from domain.aggregates.link import Link
+    from application.choose_route import Network
     from infrastructure.bootstrap import Platform
+    from infrastructure.link_test import Trial
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers.")
 Name = Annotated[str, typer.Argument(help="The link's name, for example mobile.")]
-PASSWORD_VARIABLE = "LINK_PASSWORD"  # noqa: S105 - the name of a variable
+_NOT_BOUND = 1
+_LONGEST_WAIT = 60
+
+app.command(
+    epilog="Examples: LINK_PASSWORD=... smsledger link add mobile --protocol cmpp20 --host 192.0.2.10 "
+    "--system-id 901234 --source 10690000 --service-id MSGOK --carrier mobile · "
+    "smsledger link add mobile --window 32 · docs/gateway.md has one for each protocol."
+)(cli_link_add.add)
 
 
-class IdFormat(StrEnum):
-    """How a carrier writes one id in the submit answer and in the receipt."""
+@app.command(epilog="Example: smsledger link show mobile --json")
+def show(name: Name, as_json: AsJson = False) -> None:
+    """How a link is configured and how it does; its passwords are never shown."""
 
-    SAME = "same"
-    HEX_THEN_DECIMAL = "resp-hex-dlr-dec"
-    DECIMAL_THEN_HEX = "resp-dec-hex"
+    async def run(platform: "Platform") -> dict[str, Any]:
+        found = next((row for row in await _rows(platform) if row["name"] == name), None)
+        if found is None:
+            raise NotFound("not_found", f"There is no link {name[:32]}.", field="name")
+        return found
 
-
-@app.command(
-    epilog="Example: smsledger link add mobile --host 127.0.0.1 --port 2775 --system-id mobile "
-    "--source 10690000 --carrier mobile. The password is asked for, or read from LINK_PASSWORD."
-)
-def add(
-    name: Name,
-    host: Annotated[str, typer.Option(help="Where the carrier listens.")],
-    system_id: Annotated[str, typer.Option(help="The account the carrier gave.")],
-    source: Annotated[str, typer.Option(help="The number messages come from (the access code).")],
-    carrier: Annotated[list[Carrier], typer.Option(help="Whose numbers it takes; give it several times.")],
-    port: Annotated[int, typer.Option(help="The carrier's port.")] = 2775,
-    window: Annotated[int, typer.Option(help="Submits on their way at once.")] = 64,
-    rate: Annotated[int, typer.Option(help="Submits a second at most, 0: no limit.")] = 0,
-    answer_seconds: Annotated[int, typer.Option(help="Without answer for so long: in doubt.")] = 10,
-    id_format: Annotated[
-        IdFormat, typer.Option(help="How its ids are written in answer and receipt.")
-    ] = IdFormat.SAME,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin.")
-    ] = False,
-) -> None:
-    """Configure a link, or change how it is reached; a new one is enabled at once."""
-    from application.manage_links import configure_link
-
-    password = _password(from_stdin=password_stdin)
-    _require_smpp(system_id=system_id, password=password)
-
-    async def run(platform: "Platform") -> bool:
-        configured = Configured(
-            name=name,
-            protocol="smpp34",
-            host=host,
-            port=port,
-            system_id=system_id,
-            sealed_password=await seal_password(platform, name, password),
-            source_address=source,
-            carriers=tuple(dict.fromkeys(carrier)),
-            window=window,
-            rate_per_second=rate,
-            response_timeout_seconds=answer_seconds,
-            id_format=id_format.value,
-        )
-        return bool(await configure_link(platform.store, configured=configured, context=operator()))
-
-    changed = work(run)
-    said(f"link {name}: " + ("configured" if changed else "nothing changed"))
-
-
-async def seal_password(platform: "Platform", name: str, password: str) -> str:
-    """The password sealed for the log; as it was sealed before where it is the same, so nothing changes."""
-    from application.platform import load
-    from domain.aggregates import link
-
-    purpose = f"link:{name}"
-    state, _ = await load(platform.store, stream_id("link", name), link.evolve)
-    if state is not None:
-        sealed = state.configured.sealed_password
-        if platform.vault.open_secret(sealed, purpose=purpose) == password:
-            return sealed
-    return platform.vault.seal_secret(password, purpose=purpose)
-
-
-def _password(*, from_stdin: bool) -> str:
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif PASSWORD_VARIABLE in os.environ:
-        password = os.environ[PASSWORD_VARIABLE]
-    elif sys.stdin.isatty():
-        password = getpass.getpass("password of the link: ")
-    else:
-        password = ""
-    if not password:
-        raise BadInput("password_missing", f"Give the password by {PASSWORD_VARIABLE} or --password-stdin.")
-    return password
-
-
-def _require_smpp(*, system_id: str, password: str) -> None:
-    """Refuse what does not fit into a bind: 15 and 8 octets of ASCII (SMPP 3.4 §5.2.1, §5.2.2)."""
-    for what, value, most in (("account", system_id, 15), ("password", password, 8)):
-        if not value.isascii() or not 1 <= len(value) <= most:
-            raise BadInput("link_invalid", f"With SMPP the {what} has 1 to {most} ASCII characters.")
-
-
-@app.command(epilog="Example: smsledger link enable mobile")
-def enable(name: Name) -> None:
-    """Route messages to it."""
-    from application.manage_links import enable_link
-
-    done = work(lambda made: enable_link(made.store, name=name, context=operator()))
-    said(f"link {name}: enabled" + ("" if done else " already"))
-
-
-@app.command(epilog="Example: smsledger link disable mobile --reason maintenance")
-def disable(name: Name, reason: Reason) -> None:
-    """Route no more messages to it; what waits for it waits on."""
-    from application.manage_links import disable_link
-
-    done = work(lambda made: disable_link(made.store, name=name, reason=reason, context=operator()))
-    said(f"link {name}: disabled" + ("" if done else " already"))
-
-
-@app.command(epilog="Example: smsledger link drain mobile --reason maintenance")
-def drain(name: Name, reason: Reason) -> None:
-    """Route no more messages to it, give what waits to other links, finish what is on the wire."""
-    from application.manage_links import drain_link
-
-    done = work(lambda made: drain_link(made.store, name=name, reason=reason, context=operator()))
-    said(f"link {name}: draining" + ("" if done else " already, or disabled"))
+    tables.show_one(work(run), as_json=as_json)
 
 
 @app.command("list", epilog="Example: smsledger link list --json")
 def list_links(as_json: AsJson = False) -> None:
-    """All links and how they are configured."""
-
-    async def run(platform: "Platform") -> list[dict[str, Any]]:
-        return [
-            {
-                "name": link.name,
-                "state": _state(link),
-                "protocol": link.configured.protocol,
-                "address": f"{link.configured.host}:{link.configured.port}",
-                "system_id": link.configured.system_id,
-                "source": link.configured.source_address,
-                "carriers": list(link.configured.carriers),
-                "window": link.configured.window,
-                "rate": link.configured.rate_per_second,
-            }
-            for link in await platform.directory.links()
-        ]
-
+    """All links: where they lead, whether messages are routed there, and how they do."""
     columns = {
         "name": "name",
         "state": "state",
+        "condition": "condition",
         "protocol": "protocol",
         "address": "address",
         "system_id": "account",
-        "source": "source",
+        "source_address": "source",
         "carriers": "carriers",
+        "connections": "connections",
         "window": "window",
-        "rate": "a second",
+        "rate_per_second": "a second",
     }
-    tables.show("links", columns, work(run), as_json=as_json)
+    rows = work(_rows)
+    shown = rows if as_json else [row | {"address": f"{row['host']}:{row['port']}"} for row in rows]
+    tables.show("links", columns, shown, as_json=as_json)
 
 
-def _state(link: "Link") -> str:
-    if not link.enabled:
-        return "disabled"
-    return "draining" if link.draining else "enabled"
+@app.command(epilog="Example: smsledger link enable mobile")
+def enable(name: Name, as_json: AsJson = False) -> None:
+    """Route messages to it."""
+    from application.manage_links import enable_link
+
+    done = work(lambda made: enable_link(made.store, name=name, context=operator()))
+    _told(name, "enabled", changed=bool(done), otherwise="enabled already", as_json=as_json)
+
+
+@app.command(epilog="Example: smsledger link disable mobile --reason maintenance")
+def disable(name: Name, reason: Reason, as_json: AsJson = False) -> None:
+    """Route no more messages to it; what waits for it waits on."""
+    from application.manage_links import disable_link
+
+    done = work(lambda made: disable_link(made.store, name=name, reason=reason, context=operator()))
+    _told(name, "disabled", changed=bool(done), otherwise="disabled already", as_json=as_json)
+
+
+@app.command(epilog="Example: smsledger link drain mobile --reason maintenance")
+def drain(name: Name, reason: Reason, as_json: AsJson = False) -> None:
+    """Route no more messages to it, give what waits to other links, finish what is on the wire."""
+    from application.manage_links import drain_link
+
+    done = work(lambda made: drain_link(made.store, name=name, reason=reason, context=operator()))
+    _told(name, "draining", changed=bool(done), otherwise="draining already, or disabled", as_json=as_json)
+
+
+@app.command(
+    "test", epilog="Example: smsledger link test mobile; exit code 0 only where the carrier let us in"
+)
+def try_link(
+    name: Name,
+    wait: Annotated[
+        int | None,
+        typer.Option(
+            help="Seconds that each step waits; the link's own answer time, at most 10, where it is not given.",
+            min=1,
+            max=_LONGEST_WAIT,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Connect to the carrier, log in, ask for a sign of life, take leave; say what it answered to each.
+
+    From this machine, on a connection of its own, whether the link is enabled or not. Carriers count connections:
+    one that allows no further one refuses this, and some end another one for it. Nothing is submitted. Whether the
+    carrier comes to us (SGIP) is not tried: its worker has that port.
+    """
+    trial = work(lambda platform: _try(platform, name, wait))
+    if as_json:
+        from msgspec import to_builtins
+
+        from api.link_schemas import trial_answer
+
+        tables.write_json(to_builtins(trial_answer(name, trial)))
+    else:
+        _tell_trial(name, trial)
+    if trial.outcome != "bound":
+        raise typer.Exit(_NOT_BOUND)
+
+
+async def _try(platform: "Platform", name: str, wait: int | None) -> "Trial":
+    from infrastructure.link_test import try_configured
+
+    return await try_configured(platform, name=name, wait_seconds=wait)
+
+
+def _tell_trial(name: str, trial: "Trial") -> None:
+    for step in trial.steps:
+        words = step.step.replace("_", " ")
+        typer.echo(f"{words:<10} {step.milliseconds:>9.1f} ms  {step.said}")
+    if trial.deliveries:
+        typer.echo(
+            f"{trial.deliveries} receipts or replies came meanwhile; the carrier was asked to send them again"
+        )
+    typer.echo(f"link {name}: {trial.outcome.value.replace('_', ' ')}")
+
+
+async def _rows(platform: "Platform") -> list[dict[str, Any]]:
+    """Links as the HTTP interface shows them."""
+    from msgspec import to_builtins
+
+    from api.link_schemas import link_answer
+
+    network = await read(platform)
+    return [to_builtins(link_answer(link, network)) for link in network.links]
+
+
+async def read(platform: "Platform") -> "Network":
+    """Links, how they do, and routes as they stand."""
+    from infrastructure.network import read_network
+
+    return await asyncio.to_thread(read_network, platform.store)
+
+
+def _told(name: str, state: str, *, changed: bool, otherwise: str, as_json: bool) -> None:
+    said(
+        f"link {name}: {state if changed else otherwise}",
+        as_json=as_json,
+        link=name,
+        changed=changed,
+    )

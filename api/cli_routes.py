@@ -2,6 +2,7 @@
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Routes: which messages take which links.")
 Name = Annotated[str, typer.Argument(help="The route's name, for example codes.")]
+_NO_LINK = 1
 _SHARE = re.compile(r"([a-z0-9-]{1,32})(?::(\d{1,5}))?", re.ASCII)
 
 
@@ -32,9 +34,16 @@ def set_route(
     category: Annotated[list[Category] | None, typer.Option(help="Only of these categories.")] = None,
     carrier: Annotated[list[Carrier] | None, typer.Option(help="Only to numbers of these carriers.")] = None,
     signature: Annotated[list[str] | None, typer.Option(help="Only with these signatures.")] = None,
+    extension: Annotated[
+        str, typer.Option(help="Digits behind the link's number, so that replies find their account.")
+    ] = "",
     by: By = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Make a route, or make it anew. It takes effect within a second or two, without a restart."""
+    """Make a route, or make it anew: what is not given is empty, and holds for every message.
+
+    It takes effect within a second or two, without a restart. `route try` says what it does.
+    """
     from application.manage_routes import set_route as decide
 
     context = person(by)
@@ -46,20 +55,25 @@ def set_route(
         carriers=tuple(carrier or ()),
         signatures=tuple(signature or ()),
         shares=tuple(map(_share, link)),
-        extension="",
+        extension=extension,
         by=context.actor,
     )
     done = work(lambda made: decide(made.store, wanted=wanted, context=context))
-    said(f"route {name}: " + ("set" if done else "nothing changed"))
+    said(
+        f"route {name}: " + ("set" if done else "nothing changed"),
+        as_json=as_json,
+        route=name,
+        changed=bool(done),
+    )
 
 
 @app.command(epilog="Example: smsledger route remove codes --reason 'one link is enough'")
-def remove(name: Name, reason: Reason, by: By = "") -> None:
-    """Ask a route no more."""
+def remove(name: Name, reason: Reason, by: By = "", as_json: AsJson = False) -> None:
+    """Ask a route no more. It takes effect within a second or two."""
     from application.manage_routes import remove_route
 
     work(lambda made: remove_route(made.store, name=name, reason=reason, context=person(by)))
-    said(f"route {name}: removed")
+    said(f"route {name}: removed", as_json=as_json, route=name, changed=True)
 
 
 @app.command("list", epilog="Example: smsledger route list --json")
@@ -67,30 +81,76 @@ def list_routes(as_json: AsJson = False) -> None:
     """All routes in the order in which they are asked; where none is for a message, its carrier's links share it."""
 
     async def run(platform: "Platform") -> list[dict[str, Any]]:
+        from msgspec import to_builtins
+
+        from api.route_schemas import route_answer
         from application.manage_routes import read_routes
 
-        table = await read_routes(platform.store)
-        return [
-            {
-                "name": route.name,
-                "priority": route.priority,
-                "links": [f"{share.link}:{share.weight}" for share in route.shares],
-                "accounts": list(route.accounts),
-                "categories": list(route.categories),
-                "carriers": list(route.carriers),
-                "signatures": list(route.signatures),
-            }
-            for route in table.routes
-        ]
+        return [to_builtins(route_answer(one)) for one in (await read_routes(platform.store)).routes]
 
-    names = ("priority", "name", "links", "accounts", "categories", "carriers", "signatures")
+    rows = work(run)
+    shown = rows if as_json else [row | {"links": _shares(row["links"])} for row in rows]
+    names = ("priority", "name", "links", "accounts", "categories", "carriers", "signatures", "extension")
     tables.show(
         "routes",
         {name: name for name in names},
-        work(run),
+        shown,
         as_json=as_json,
         empty="every link serves its carriers",
     )
+
+
+@app.command(
+    "try",
+    epilog="Example: smsledger route try --account acme --category otp --carrier mobile; exit code 1 where no link "
+    "may take it",
+)
+def try_route(
+    account: Annotated[str, typer.Option(help="Whose message.")],
+    category: Annotated[Category, typer.Option(help="What it is for.")],
+    carrier: Annotated[Carrier, typer.Option(help="Whose number it goes to.")],
+    signature: Annotated[str, typer.Option(help="With this signature.")] = "",
+    message: Annotated[
+        UUID | None, typer.Option(help="The message's id, which decides among links of equal rank.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which link a message would take now, and why, with the links that were passed over. Nothing is sent."""
+
+    async def run(platform: "Platform") -> dict[str, Any]:
+        from msgspec import to_builtins
+
+        from api.route_schemas import RouteTry
+        from api.routes import try_on
+
+        asked = RouteTry(
+            account=account, category=category, carrier=carrier, signature=signature, message=message
+        )
+        found: dict[str, Any] = to_builtins(await try_on(platform, asked))
+        return found
+
+    found = work(run)
+    if as_json:
+        tables.write_json(found)
+    else:
+        _tell(found)
+    if found["link"] is None:
+        raise typer.Exit(_NO_LINK)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    typer.echo(f"link: {found['link'] or 'none'}")
+    typer.echo(f"why: {found['why']}")
+    if found["extension"]:
+        typer.echo(f"extension: {found['extension']}")
+    for one in found["among"] if len(found["among"]) > 1 else ():
+        typer.echo(f"among: {one['link']}, {one['percent']} %")
+    for one in found["passed_over"]:
+        typer.echo(f"passed over: {one['link']}, {one['fitness']}: {one['why']}")
+
+
+def _shares(links: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['link']}:{one['weight']}" for one in links]
 
 
 def _share(text: str) -> Share:

@@ -17,6 +17,12 @@ from functools import partial
 from socket import gaierror
 from typing import Literal
 
+from application.configure_links import unreadable
+from application.platform import load
+from domain.aggregates import link
+from domain.errors import BadInput, NotFound
+from domain.values import stream_id
+from infrastructure.bootstrap import Platform
 from infrastructure.carriers.dialect import (
     BindAnswered,
     Delivery,
@@ -33,8 +39,9 @@ from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.link import dialect_of
 from infrastructure.carriers.login_codes import meaning
 from infrastructure.carriers.traffic import LinkSettings
+from infrastructure.link_settings import link_settings
 
-__all__ = ["Outcome", "Step", "Trial", "longest_wait", "try_link"]
+__all__ = ["Outcome", "Step", "Trial", "longest_wait", "try_configured", "try_link"]
 
 _MOST_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
@@ -110,6 +117,22 @@ async def try_link(
         return await talk.run()
     finally:
         await talk.hang_up()
+
+
+async def try_configured(platform: Platform, *, name: str, wait_seconds: float | None = None) -> Trial:
+    """Try a link as it is configured. Refuses not_found, password_unreadable, link_invalid."""
+    state, _ = await load(platform.store, stream_id("link", name), link.evolve)
+    if state is None:
+        raise NotFound("not_found", "There is no such link.", field="name")
+    try:
+        settings = link_settings(state.configured, platform.vault)
+    except ValueError:
+        raise unreadable("password") from None
+    try:
+        return await try_link(settings, wait_seconds=wait_seconds)
+    except ValueError:
+        detail = "A value of the link fits no field of its protocol: configure it again."
+        raise BadInput("link_invalid", detail) from None
 
 
 class _Talk:

@@ -115,7 +115,7 @@ def test_a_link_without_a_password_is_refused(terminal: Terminal):
 def test_a_password_that_no_bind_can_carry_is_refused(terminal: Terminal):
     terminal.set("LINK_PASSWORD", "nine-char")
     said = terminal("link", "add", "mobile", *LINK)
-    assert (said.code, said.err.partition(":")[0]) == (2, "link_invalid")
+    assert (said.code, said.err.partition(":")[0]) == (2, "link_password")
 
 
 def test_a_link_is_disabled_and_enabled(terminal: Terminal):

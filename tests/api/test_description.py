@@ -11,9 +11,11 @@ import pytest
 
 from api import (
     contract_schemas,
+    link_schemas,
     reconciliation_schemas,
     reply_schemas,
     report_schemas,
+    route_schemas,
     schemas,
     statement_schemas,
     what_if_schemas,
@@ -53,6 +55,12 @@ REACHED = (
     "infrastructure/reconciliations.py",
     "application/what_if.py",
     "infrastructure/traffic.py",
+    "infrastructure/link_test.py",
+    "domain/protocols.py",
+    "domain/aggregates/route.py",
+    "application/configure_links.py",
+    "application/manage_links.py",
+    "application/manage_routes.py",
     *(f"api/{path.name}" for path in sorted((ROOT / "api").glob("*.py")) if not path.name.startswith("cli")),
 )
 HOMES = (
@@ -63,6 +71,8 @@ HOMES = (
     reconciliation_schemas,
     reply_schemas,
     what_if_schemas,
+    link_schemas,
+    route_schemas,
 )
 """Where the structures of the doors are."""
 ELSEWHERE = {"account_name", "contract_already_live", "signature_name", "template_code", "template_text"}
@@ -153,6 +163,17 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "POST /v1/billing/reconciliations/{id}/differences/{difference}/resolve",
         "GET /v1/statistics",
         "GET /v1/monitoring",
+        "GET /v1/links",
+        "GET /v1/links/{name}",
+        "PUT /v1/links/{name}",
+        "POST /v1/links/{name}/enable",
+        "POST /v1/links/{name}/disable",
+        "POST /v1/links/{name}/drain",
+        "POST /v1/links/{name}/test",
+        "GET /v1/routes",
+        "PUT /v1/routes/{name}",
+        "DELETE /v1/routes/{name}",
+        "POST /v1/routes/try",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
