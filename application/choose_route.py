@@ -1,36 +1,70 @@
-"""The link of each message, as the network stands: configured links, how they do, and the route table."""
+"""The link of each message, as the network stands: configured links, how they do, the route table, and with which
+carriers the signatures are filed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted, default_route
+from domain.aggregates.signature import Filing, FilingState, filing_of
 from domain.events.link import Broken, ConditionEvent, Connected
 from domain.events.route import RouteSet
 from domain.values import Carrier
+
+Filings = tuple[Filing, ...]
+
+
+def _nothing_filed(account: str, signature: str) -> Filings:  # noqa: ARG001
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Links and routes at one moment. `conditions` are the last facts about each link: one of each of its
-    connections that there ever was, and one of its breaker."""
+    connections that there ever was, and one of its breaker. `filings` are those of an account's signature."""
 
     links: Sequence[Link]
     conditions: Mapping[str, Sequence[ConditionEvent]]
     table: RouteTable
-    _fitness: dict[Carrier, tuple[dict[str, Fitness], RouteSet]] = field(default_factory=dict)
+    filings: Callable[[str, str], Filings] = _nothing_filed
+    require_filing: bool = False
+    """Pass over links of carriers where the signature is not filed."""
+    _fitness: dict[tuple[Carrier, Filings], tuple[dict[str, Fitness], RouteSet]] = field(default_factory=dict)
 
     def choose(self, wanted: Wanted) -> Choice | None:
-        """The link of a message and why; None where no link may take it."""
-        if wanted.carrier not in self._fitness:
-            fitness = {link.name: self.fitness(link, wanted.carrier) for link in self.links}
+        """The link of a message and why; None where no link may take it.
+
+        Digits under which the signature is filed for the link stand in the place of the route's.
+        """
+        filings = self.filings(wanted.account, wanted.signature)
+        fitness, default = self._known_fitness(wanted.carrier, filings if self.require_filing else ())
+        choice = self.table.choose(wanted, fitness, default)
+        if choice is None or not filings:
+            return choice
+        filing = filing_of(filings, wanted.carrier, choice.link)
+        return replace(choice, extension=filing.extension) if filing and filing.extension else choice
+
+    def fitness_for(self, wanted: Wanted) -> Mapping[str, Fitness]:
+        """How fit each link is for a message now."""
+        filings = self.filings(wanted.account, wanted.signature) if self.require_filing else ()
+        return self._known_fitness(wanted.carrier, filings)[0]
+
+    def _known_fitness(self, carrier: Carrier, filings: Filings) -> tuple[dict[str, Fitness], RouteSet]:
+        if (carrier, filings) not in self._fitness:
+            fitness = {link.name: self._fit(link, carrier, filings) for link in self.links}
             serving = {name: state for name, state in fitness.items() if state is not Fitness.NONE}
-            self._fitness[wanted.carrier] = fitness, default_route(serving)
-        fitness, default = self._fitness[wanted.carrier]
-        return self.table.choose(wanted, fitness, default)
+            self._fitness[carrier, filings] = fitness, default_route(serving)
+        return self._fitness[carrier, filings]
+
+    def _fit(self, link: Link, carrier: Carrier, filings: Filings) -> Fitness:
+        fit = self.fitness(link, carrier)
+        if fit is Fitness.NONE or not self.require_filing:
+            return fit
+        filing = filing_of(filings, carrier, link.name)
+        return fit if filing is not None and filing.state is FilingState.FILED else Fitness.UNFILED
 
     def fitness(self, link: Link, carrier: Carrier) -> Fitness:
-        """Whether a link can take a message of a carrier now."""
+        """Whether a link can take a message of a carrier now, whatever its signature."""
         return self.condition(link) if link.serves(carrier) else Fitness.NONE
 
     def condition(self, link: Link) -> Fitness:

@@ -13,7 +13,9 @@ from domain.aggregates.route import RouteTable
 from domain.events.link import ConditionEvent
 from domain.events.message import Accepted
 from domain.values import stream_id
+from infrastructure.bootstrap import Platform
 from infrastructure.event_store import EventStore
+from infrastructure.filings import FilingBook
 
 _AGE_SECONDS = 1.0
 
@@ -44,8 +46,10 @@ class NetworkReader:
         return self._known
 
 
-def read_network(store: EventStore) -> Network:
-    """The network from the log."""
+def read_network(
+    store: EventStore, *, filings: FilingBook | None = None, require_filing: bool = False
+) -> Network:
+    """The network from the log. Who reads it again and again keeps the `filings`."""
     links = _links(store)
     streams = {one.name: _condition_streams(one) for one in links}
     last = store.last_events([stream for of in streams.values() for stream in of])
@@ -58,7 +62,20 @@ def read_network(store: EventStore) -> Network:
         for name, of in streams.items()
     }
     table = fold(route.evolve, store.histories([STREAM]).get(STREAM, ()))
-    return Network(links=links, conditions=conditions, table=table or RouteTable())
+    return Network(
+        links=links,
+        conditions=conditions,
+        table=table or RouteTable(),
+        filings=filings or FilingBook(store),
+        require_filing=require_filing,
+    )
+
+
+def network_reader(platform: Platform) -> NetworkReader:
+    """The network of a platform, as its settings say."""
+    store, filings = platform.store, FilingBook(platform.store)
+    require = platform.settings.require_filing
+    return NetworkReader(lambda: read_network(store, filings=filings, require_filing=require))
 
 
 def _condition_streams(one: Link) -> list[UUID]:

@@ -16,7 +16,7 @@ from infrastructure.dispatcher import Dispatcher
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases
 from infrastructure.log_reader import LogReader
-from infrastructure.network import NetworkReader, accepted_of, read_network
+from infrastructure.network import accepted_of, network_reader
 from infrastructure.scheduler import Scheduler
 from infrastructure.settings import Settings
 from infrastructure.worker import Worker, pause
@@ -76,7 +76,7 @@ def _dispatcher(made: Platform, broker: RedisBroker) -> Iterator[Dispatcher]:
             log=log,
             tracking=PostgresTrackingRecorder(made.store.datastore),
             broker=broker,
-            network=NetworkReader(lambda: read_network(made.store)),
+            network=network_reader(made),
             accepted=lambda ids: accepted_of(made.store, ids),
             job_messages=made.settings.job_messages,
         )
