@@ -89,8 +89,8 @@ def require_authority(wanted: Configured) -> None:
         )
         raise BadInput("link_encryption", detail, field="encryption.authority")
     try:
-        if len(authority) > _LONGEST_AUTHORITY:
-            raise ValueError("too long")
+        if not authority.isascii() or len(authority) > _LONGEST_AUTHORITY:
+            raise ValueError("no PEM")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authority)
     except (ValueError, ssl.SSLError):
         detail = "The authority is no certificate: give PEM text (-----BEGIN CERTIFICATE-----)."
