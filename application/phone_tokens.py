@@ -40,6 +40,16 @@ def is_of(vault: Vault, known: bytes, phone: str) -> bool:
     return token(vault, phone, day_of(known)) in (known, b"")
 
 
+def is_among(known: bytes, some: bytes) -> bool:
+    """Whether a token may be of the number that some tokens of it are of; those of other days say nothing."""
+    same_day = known[:_DAY_OCTETS]
+    return (
+        not known
+        or known in some
+        or all(some[at : at + _DAY_OCTETS] != same_day for at in range(0, len(some), _OCTETS))
+    )
+
+
 def day_of(known: bytes) -> date:
     """The day of a token."""
     return date.fromordinal(int.from_bytes(known[:_DAY_OCTETS]))

@@ -38,9 +38,9 @@ MAX_TRIES = 50
 _PAGE = 500
 _DAYS_BACK = 3
 """The longest validity of a message: so long before its receipt it may have been accepted."""
-RECEIPT_WITHIN = timedelta(days=31)
-"""A receipt is about a part that was taken not longer ago: ids of CMPP, SGIP and SMGP come again after a year,
-those of SMPP whenever a carrier counts from 1 again."""
+RECEIPT_WITHIN = timedelta(days=360)
+"""A receipt is about a part that was taken not longer ago: ids of CMPP, SGIP and SMGP have month, day and time in
+them, so the same one comes again after a year. Within it a late receipt counts, however late."""
 _MOST_TO_ONE_PHONE = 100
 """The store names no more: who has so many may have others that were not named."""
 
@@ -152,7 +152,9 @@ class ReceiptRecorder:
         # Asked last: an answer that was recorded since the states were read has made its id known.
         since = self._now() - RECEIPT_WITHIN
         known = await self._store.parts(held.link, [held.carrier_id], since=since)
-        if not part or any(_fits(each, held) for each in known.get(held.carrier_id, ())):
+        if not part or any(
+            phone_tokens.is_among(each.phone, held.phone_index) for each in known.get(held.carrier_id, ())
+        ):
             return None
         return KnownPart(message=id_, part=part, phone=_token_of(held, state))
 
@@ -293,11 +295,6 @@ def _stored(link: str, receipt: Receipt, tokens: bytes = b"") -> HeldReceipt:
         carrier_time=receipt.done_text[:20],
         phone_index=tokens,
     )
-
-
-def _fits(part: KnownPart, held: HeldReceipt) -> bool:
-    """Whether a part may be the one of a held receipt, by its number."""
-    return not (part.phone and held.phone_index) or part.phone in held.phone_index
 
 
 def _token_of(held: HeldReceipt, state: Message) -> bytes:

@@ -228,7 +228,8 @@ def _queries(schema: str) -> dict[str, bytes]:
         "held_matches": f"SELECT DISTINCT ON (h.id) {_HELD}, p.message_id, p.part FROM {{0}}.held_receipts h"
         " JOIN {0}.carrier_parts p ON p.link = h.link AND p.carrier_id = h.carrier_id"
         " AND p.at >= h.at - %s::interval"
-        " AND (p.phone = '' OR h.phone_index = '' OR position(p.phone IN h.phone_index) > 0)"
+        " AND (p.phone = '' OR position(p.phone IN h.phone_index) > 0"
+        " OR position(substring(p.phone FOR 4) IN h.phone_index) = 0)"
         " ORDER BY h.id, p.at DESC LIMIT %s",
         "drop_held": "DELETE FROM {0}.held_receipts WHERE at < %s RETURNING id",
         "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h ORDER BY h.id DESC LIMIT %s",

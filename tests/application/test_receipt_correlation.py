@@ -159,3 +159,17 @@ async def test_a_receipt_that_comes_days_after_the_message_was_accepted_is_still
     restart(office)
     await office.report(("7", "DELIVRD"))
     assert reported(office, id_) == ["DELIVRD"]
+
+
+@story
+async def test_a_held_receipt_whose_days_do_not_reach_back_to_its_message_goes_by_its_id():
+    office = await Office().open()
+    id_ = await office.accept("one")
+    office.carriage.script = lambda _part, _key: InDoubt("no answer in time")
+    await office.submit(id_)
+    office.pass_time(days=10)
+    office.vault.ensure(office.now.date())
+    await office.report(("7", "DELIVRD"))
+    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="7"))
+    assert await office.recorder.match_held() == 1
+    assert reported(office, id_) == ["DELIVRD"]

@@ -179,15 +179,17 @@ def test_a_part_and_a_held_receipt_belong_together_by_link_id_number_and_date(pl
         await write_rows(store, PartRow(link="one", carrier_id="a", message=years_ago, part=1))
         aged = b"UPDATE smsledger.carrier_parts SET at = at - interval '1 year' RETURNING at"
         await store.in_thread(lambda: store.recorder.rows(aged))
-        nobodys, known = (replace(held("a"), phone_index=index) for index in (b"", b"xx-mine-yy"))
-        await write_rows(store, nobodys, known)
+        nobodys, known = (replace(held("a"), phone_index=index) for index in (b"", b"DAY0mineDAY1mine"))
+        another_day = replace(held("a"), phone_index=b"DAY2mine")
+        await write_rows(store, nobodys, known, another_day)
         assert await store.held_matches(within=MONTH, limit=9) == []
-        for message, phone in ((mine, b"-mine-"), (theirs, b"-theirs-")):
+        for message, phone in ((mine, b"DAY1mine"), (theirs, b"DAY1theirs")):
             await write_rows(store, PartRow(link="one", carrier_id="a", message=message, part=1, phone=phone))
         found = await store.held_matches(within=MONTH, limit=9)
         assert [(match.receipt.phone_index, match.message) for match in found] == [
             (b"", theirs),
-            (b"xx-mine-yy", mine),
+            (b"DAY0mineDAY1mine", mine),
+            (b"DAY2mine", theirs),
         ]
         since = await store.now() - MONTH
         assert [each.message for each in (await store.parts("one", ["a"], since=since))["a"]] == [

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from application.phone_tokens import is_among
 from application.ports import (
     Committed,
     Entry,
@@ -44,6 +45,7 @@ class Disk:
     taken_at: list[datetime] = field(default_factory=list)
     """When each of the parts was."""
     held: dict[int, HeldReceipt] = field(default_factory=dict)
+    held_at: dict[int, datetime] = field(default_factory=dict)
     held_ever: int = 0
     _read: dict[int, Recorded] = field(default_factory=dict)
 
@@ -85,6 +87,7 @@ class Disk:
             case HeldReceipt():
                 self.held_ever += 1
                 self.held[self.held_ever] = row
+                self.held_at[self.held_ever] = at
             case HeldReleased():
                 self.held.pop(row.id, None)
 
@@ -206,11 +209,11 @@ class MemoryStore:
         return [row for row, at in reversed(list(both)) if at >= since]
 
     async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
-        rows = self._newest(self._now() - within)
         found: list[HeldMatch] = []
         for id_, held in self.disk.held.items():
+            rows = self._newest(self.disk.held_at[id_] - within)
             of_id = (row for row in rows if (row.link, row.carrier_id) == (held.link, held.carrier_id))
-            fitting = (r for r in of_id if not (r.phone and held.phone_index) or r.phone in held.phone_index)
+            fitting = (r for r in of_id if is_among(r.phone, held.phone_index))
             row = next(fitting, None)
             if row is not None:
                 found.append(HeldMatch(id=id_, receipt=held, message=row.message, part=row.part))
