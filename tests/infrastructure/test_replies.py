@@ -30,7 +30,7 @@ from tests.infrastructure.test_worker import (
 from tests.support.sample import LINK, make_sample
 
 ours = test_worker.ours
-PHONE = "8613800000000"
+PHONE = f"86138{0:08d}"
 """Of the first message that `accept` makes."""
 NUMBER = "10690001"
 CODES = RouteSet(
