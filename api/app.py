@@ -16,10 +16,13 @@ from api import (
     bulk,
     contracts,
     docs_page,
+    filings,
     history,
     links,
+    message_route,
     messages,
     monitoring,
+    numbers,
     reconciliations,
     replies,
     routes,
@@ -42,6 +45,7 @@ DIRECT: Mapping[tuple[str, str], Handler] = {
 
 PARTS = (
     messages,
+    message_route,
     bulk,
     history,
     replies,
@@ -55,6 +59,8 @@ PARTS = (
     monitoring,
     links,
     routes,
+    numbers,
+    filings,
     docs_page,
 )
 """The modules whose routers make up the application."""

@@ -16,7 +16,9 @@ from api import (
     cli_keys,
     cli_ledger,
     cli_links,
+    cli_message_route,
     cli_messages,
+    cli_numbers,
     cli_processes,
     cli_projections,
     cli_reconcile,
@@ -24,6 +26,7 @@ from api import (
     cli_routes,
     cli_seal,
     cli_send,
+    cli_shadow,
     cli_statements,
     cli_texts,
     cli_verify,
@@ -67,6 +70,9 @@ app.command(
     epilog="Examples: smsledger send --to 13800138000 --signature 示例科技 --text '您的订单已发货。' · "
     "smsledger send --file recipients.csv --signature 示例科技 --template payment-due",
 )(cli_send.command)
+cli_messages.app.command("route", epilog="Example: smsledger message route 0e9b1c2d-… --json")(
+    cli_message_route.route
+)
 app.add_typer(cli_messages.app, name="message", rich_help_panel=_SENDING)
 app.add_typer(cli_replies.app, name="replies", rich_help_panel=_SENDING)
 
@@ -77,7 +83,11 @@ app.add_typer(cli_texts.signatures, name="signature", rich_help_panel=_AGREED)
 app.add_typer(cli_texts.templates, name="template", rich_help_panel=_AGREED)
 app.add_typer(cli_keys.app, name="key", rich_help_panel=_AGREED)
 app.add_typer(cli_links.app, name="link", rich_help_panel=_AGREED)
+cli_routes.app.command(
+    "shadow", epilog="Example: smsledger route shadow --table changed.json --since 24h --json"
+)(cli_shadow.shadow)
 app.add_typer(cli_routes.app, name="route", rich_help_panel=_AGREED)
+app.add_typer(cli_numbers.app, name="numbers", rich_help_panel=_AGREED)
 
 _PROOF = "Bills and proof"
 cli_ledger.ledger.command(

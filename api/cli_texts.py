@@ -7,8 +7,9 @@ import typer
 
 from api import tables
 from api.cli_session import AsJson, Reason, operator, said, work
+from domain.aggregates.signature import Filing, FilingState
 from domain.errors import BadInput
-from domain.values import Category
+from domain.values import Carrier, Category
 
 if TYPE_CHECKING:
     from infrastructure.bootstrap import Platform
@@ -61,6 +62,33 @@ def retire_a_signature(account: Account, name: Name, reason: Reason) -> None:
     said(f"signature {name}: retired")
 
 
+@signatures.command(
+    "file",
+    epilog="Examples: smsledger signature file acme 示例科技 --carrier mobile --state filed · "
+    "smsledger signature file acme 示例科技 --carrier unicom --link unicom-1 --state rejected --reason 'no licence'",
+)
+def file_a_signature(
+    account: Account,
+    name: Name,
+    carrier: Annotated[Carrier, typer.Option(help="With whom.")],
+    state: Annotated[FilingState, typer.Option(help="Where it stands there.")],
+    link: Annotated[str, typer.Option(help="Only over this link; else over every link of the carrier.")] = "",
+    extension: Annotated[
+        str, typer.Option(help="Digits behind the link's number under which it is filed.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why it was rejected.")] = "",
+) -> None:
+    """Note where a signature stands with a carrier."""
+    from application.manage_templates import file_signature
+
+    filing = Filing(carrier=carrier, link=link, state=state, extension=extension, reason=reason)
+    done = work(
+        lambda made: file_signature(made.store, account=account, name=name, filing=filing, context=operator())
+    )
+    where = f"with {carrier}" + (f" over {link}" if link else "")
+    said(f"signature {name}: {state} {where}" if done else f"signature {name}: nothing changed")
+
+
 @signatures.command("list", epilog="Example: smsledger signature list --account acme")
 def list_signatures(
     account: Annotated[str, typer.Option(help="Only those of one account.")] = "", as_json: AsJson = False
@@ -74,10 +102,11 @@ def list_signatures(
             found = await platform.directory.signature(owner, name)
             if found is not None and account in ("", owner):
                 state = _state(approved=found.state.approved, retired=found.state.retired)
-                rows.append({"account": owner, "signature": name, "state": state})
+                filings = [_filing(each) for each in found.state.filings]
+                rows.append({"account": owner, "signature": name, "state": state, "filings": filings})
         return rows
 
-    columns = {"account": "account", "signature": "signature", "state": "state"}
+    columns = {name: name for name in ("account", "signature", "state", "filings")}
     tables.show("signatures", columns, work(run), as_json=as_json)
 
 
@@ -161,6 +190,13 @@ def list_templates(
 
     columns = {name: name for name in ("account", "template", "category", "state", "variables", "text")}
     tables.show("templates", columns, work(run), as_json=as_json)
+
+
+def _filing(filing: Filing) -> str:
+    """A filing in few characters: `mobile filed`, `unicom/unicom-1 rejected (no licence)`."""
+    where = f"{filing.carrier}/{filing.link}" if filing.link else str(filing.carrier)
+    more = filing.extension or (f"({filing.reason})" if filing.reason else "")
+    return f"{where} {filing.state} {more}".rstrip()
 
 
 def _state(*, approved: bool, retired: bool) -> str:

@@ -180,7 +180,7 @@ async def read_message(
 ) -> Response:
     """State and timeline, straight from the message's own events: never behind."""
     platform = platform_of(request)
-    wanted = _message_id(message_id)
+    wanted = message_id_of(message_id)
     history = own_history(await platform.store.load([wanted]), wanted, key.account)
     detail = _detail(wanted, history)
     if unmasked:
@@ -235,7 +235,8 @@ async def list_messages(
     )
 
 
-def _message_id(text: str) -> UUID:
+def message_id_of(text: str) -> UUID:
+    """The id in an address. Refuses not_found where it can be none."""
     try:
         return UUID(text)
     except ValueError:

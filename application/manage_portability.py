@@ -81,9 +81,10 @@ async def forget_number(store: Store, vault: NumberVault, *, phone: str, why: st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What is known about a number, and whose it is taken to be; None where its segment is nobody's."""
+    """What is known about a number, whose it is by its segment, and whose it is taken to be; None: nobody's."""
 
     known: Known | None
+    segment: Carrier | None
     whose: Whose | None
 
 
@@ -109,6 +110,10 @@ async def show_number(
         whose = numbering.whose(number, known, order=order, served=served)
     except BadInput:
         whose = None
+    try:
+        segment = numbering.carrier_of(number)
+    except BadInput:
+        segment = None
     await record_look(
         store,
         vault,
@@ -120,7 +125,7 @@ async def show_number(
         unmasked=False,
         context=context,
     )
-    return Shown(known=known, whose=whose)
+    return Shown(known=known, segment=segment, whose=whose)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
-"""Templates and signatures: draft, approve, retire. Until the review exists an administrator approves."""
+"""Templates and signatures: draft, approve, retire, file. Until the review exists an administrator approves."""
 
 from collections.abc import Callable
 
-from application.platform import change
+from application.platform import change, load
 from application.ports import Store
-from domain.aggregates import signature, template
-from domain.aggregates.signature import Signature
+from domain.aggregates import link, signature, template
+from domain.aggregates.route import require_room
+from domain.aggregates.signature import Filing, Signature
 from domain.aggregates.template import Template
-from domain.errors import Conflicting, NotFound
+from domain.errors import BadInput, Conflicting, NotFound
 from domain.events import Event
 from domain.recorded import Context
 from domain.values import Category, stream_id
@@ -59,6 +60,23 @@ async def retire_signature(
 ) -> tuple[Event, ...]:
     """Forbid its use. Refuses not_found."""
     return await _change_signature(store, account, name, lambda state: state.retire(reason=reason), context)
+
+
+async def file_signature(
+    store: Store, *, account: str, name: str, filing: Filing, context: Context
+) -> tuple[Event, ...]:
+    """Note where a signature stands with a carrier. Refuses not_found, filing_invalid, link_unknown, extension_unfit.
+
+    A filing of one link needs that link to be the carrier's; its digits have to fit behind the link's number.
+    """
+    if filing.link:
+        found, _ = await load(store, stream_id("link", filing.link), link.evolve)
+        if found is None or filing.carrier not in found.configured.carriers:
+            raise BadInput(
+                "link_unknown", f"There is no link {filing.link[:32]} to {filing.carrier}.", field="link"
+            )
+        require_room(found.configured, filing.extension)
+    return await _change_signature(store, account, name, lambda state: state.file(filing), context)
 
 
 async def _change_template(

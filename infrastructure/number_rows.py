@@ -39,7 +39,7 @@ WHEN MATCHED THEN UPDATE SET
     listed = CASE WHEN i.carrier IS NULL THEN k.listed ELSE i.listed END,
     gone = CASE WHEN ((k.gone | i.gone) & ~i.back & {_NETWORKS}) = {_NETWORKS}
         THEN i.gone ELSE (k.gone | i.gone) & ~i.back END,
-    since = CASE WHEN i.carrier IS NULL THEN k.since ELSE i.day END,
+    since = CASE WHEN i.carrier IS NOT NULL OR coalesce(k.carrier, 0) = 0 THEN i.day ELSE k.since END,
     gone_since = CASE WHEN i.gone > 0 THEN i.day ELSE k.gone_since END,
     in_flight = CASE WHEN i.gone > 0 OR i.back > 0 THEN i.in_flight::uuid[] ELSE k.in_flight END,
     change = nextval('{{0}}.known_numbers_change')

@@ -31,6 +31,8 @@ from domain.values import Carrier, ChargeOn, Lane, UnknownPolicy, local_day, loc
 from infrastructure import jobs
 from infrastructure.bootstrap import Platform
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.log_reader import LogReader
+from infrastructure.number_learner import LearningFollower
 from infrastructure.posting_rows import reader
 from infrastructure.rerouting import Rerouting
 from infrastructure.sealing import seal_days
@@ -60,10 +62,12 @@ class Scheduler:
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
     rerouting: Rerouting = field(init=False)
+    learning: LearningFollower = field(init=False)
 
     def __post_init__(self) -> None:
-        """What remembers since when links are unfit."""
+        """What remembers since when links are unfit, and how far the log was learned from."""
         self.rerouting = Rerouting(self.broker, self.dispatcher)
+        self.learning = LearningFollower(self.platform, LogReader(self.platform.store.recorder))
 
     repricings: Known = field(default_factory=dict)
     sealed_before: date | None = None
@@ -82,6 +86,7 @@ class Scheduler:
             (self.dispatch_stuck, 2),
             (self.dispatch_lost, 15),
             (self.reroute, 2),
+            (self.learn_numbers, 1),
             (self.doubt_abandoned, 10),
             (self.give_up_unreported, 60),
             (self.drop_held_receipts, 3_600),
@@ -137,6 +142,12 @@ class Scheduler:
         """Levels of the allowance that were reached."""
         for alarm in await raise_alarms(self.platform.store, self.platform.directory, context=_CONTEXT):
             _log.warning("account %s has used %d %% of %d", alarm.account, alarm.percent, alarm.year)
+
+    async def learn_numbers(self) -> None:
+        """What carriers say about numbers that were ported away from them."""
+        learned = await self.learning.step()
+        if learned:
+            _log.info("learned %d times whose a number is not", learned)
 
     async def seal(self) -> None:
         """Seal the days that are over, once a day; also those on which nobody was awake."""

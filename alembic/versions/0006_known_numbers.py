@@ -21,7 +21,10 @@ CREATE TABLE "{schema}".known_numbers (
     in_flight uuid[] NOT NULL,
     change int8 NOT NULL
 );
-CREATE INDEX known_numbers_change_idx ON "{schema}".known_numbers (change)
+CREATE INDEX known_numbers_change_idx ON "{schema}".known_numbers (change);
+-- What the sweep looks at: all but the millions that a list has brought.
+CREATE INDEX known_numbers_learned_idx ON "{schema}".known_numbers (gone_since)
+    WHERE gone > 0 OR in_flight <> '{{}}' OR coalesce(carrier, 0) = 0
 """
 
 

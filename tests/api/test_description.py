@@ -11,7 +11,10 @@ import pytest
 
 from api import (
     contract_schemas,
+    filings,
     link_schemas,
+    message_route,
+    numbers,
     reconciliation_schemas,
     reply_schemas,
     report_schemas,
@@ -65,6 +68,9 @@ REACHED = (
 )
 HOMES = (
     schemas,
+    filings,
+    message_route,
+    numbers,
     report_schemas,
     contract_schemas,
     statement_schemas,
@@ -123,6 +129,13 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "POST /v1/messages",
         "POST /v1/messages/bulk",
         "GET /v1/messages/{message_id}",
+        "GET /v1/messages/{message_id}/route",
+        "PUT /v1/numbers",
+        "POST /v1/numbers/look-up",
+        "POST /v1/numbers/forget",
+        "POST /v1/numbers/import",
+        "PUT /v1/signatures/filings",
+        "GET /v1/signatures/filings",
         "GET /v1/messages",
         "GET /v1/history",
         "GET /v1/replies",

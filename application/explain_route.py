@@ -1,0 +1,211 @@
+"""Why a message took its link: whose its number was found to be, each attempt with what was passed over, and
+where it would go now. All of it from the message's own facts, and the network as it stands."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from application.choose_route import Network
+from domain.aggregates import fold, message
+from domain.aggregates.message import Status
+from domain.aggregates.route import DEFAULT, Choice, Fitness, Wanted
+from domain.events.message import (
+    Accepted,
+    Delivered,
+    DoubtResolved,
+    Failed,
+    ReceiptRecorded,
+    SubmissionInDoubt,
+    SubmissionRefused,
+    SubmissionStarted,
+    Submitted,
+)
+from domain.recorded import Recorded
+from domain.values import Carrier, FoundBy
+
+Passed = tuple[str, str]
+"""A link that was asked first, and what kept it."""
+
+
+class AttemptOutcome(StrEnum):
+    """What became of an attempt."""
+
+    UNDER_WAY = "under_way"
+    SUBMITTED = "submitted"
+    REFUSED = "refused"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission; `code` is the carrier's where it refused or reported."""
+
+    number: int
+    at: datetime
+    route: str
+    link: str
+    connection: int
+    extension: str
+    passed_over: tuple[Passed, ...]
+    outcome: AttemptOutcome = AttemptOutcome.UNDER_WAY
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Data and words. `now` is where a message that waits would go, None where no link may take it."""
+
+    carrier: Carrier
+    found_by: FoundBy
+    segment_carrier: Carrier
+    status: Status
+    attempts: tuple[Attempt, ...]
+    now: Choice | None
+    words: tuple[str, ...]
+
+
+def explain(id_: UUID, history: Sequence[Recorded], network: Callable[[], Network]) -> Explanation:
+    """The explanation of a message from its history, which is not empty; `network` is asked where it waits."""
+    accepted, state = history[0].event, fold(message.evolve, history)
+    assert isinstance(accepted, Accepted)
+    assert state is not None
+    attempts = _attempts(history)
+    now: Choice | None = None
+    waits: tuple[str, ...] = ()
+    if state.status is Status.ACCEPTED:
+        standing = network()
+        now = standing.choose(_wanted(id_, accepted))
+        waits = (_of_now(id_, accepted, now, standing),)
+    return Explanation(
+        carrier=accepted.carrier,
+        found_by=accepted.carrier_by,
+        segment_carrier=accepted.segment_carrier or accepted.carrier,
+        status=state.status,
+        attempts=attempts,
+        now=now,
+        words=(_of_carrier(accepted), *map(_of_attempt, attempts), *waits),
+    )
+
+
+def _wanted(id_: UUID, accepted: Accepted) -> Wanted:
+    return Wanted(
+        message=id_,
+        account=accepted.account,
+        category=accepted.category,
+        carrier=accepted.carrier,
+        signature=accepted.signature,
+    )
+
+
+def _attempts(history: Sequence[Recorded]) -> tuple[Attempt, ...]:
+    attempts: list[Attempt] = []
+    for recorded in history:
+        event = recorded.event
+        if isinstance(event, SubmissionStarted):
+            attempts.append(_begun(event, recorded.at))
+        elif attempts:
+            attempts[-1] = _after(attempts[-1], recorded)
+    return tuple(attempts)
+
+
+def _begun(event: SubmissionStarted, at: datetime) -> Attempt:
+    passed = (each.partition(":") for each in event.passed_over)
+    return Attempt(
+        number=event.attempt,
+        at=at,
+        route=event.route,
+        link=event.link,
+        connection=event.connection,
+        extension=event.extension,
+        passed_over=tuple(dict.fromkeys((link, why) for link, _, why in passed)),
+    )
+
+
+def _after(attempt: Attempt, recorded: Recorded) -> Attempt:
+    """The latest attempt after one more fact of its message."""
+    match recorded.event:
+        case Submitted():
+            return replace(attempt, outcome=AttemptOutcome.SUBMITTED)
+        case SubmissionRefused(code=code):
+            return replace(attempt, outcome=AttemptOutcome.REFUSED, code=code)
+        case SubmissionInDoubt(reason=reason):
+            return replace(attempt, outcome=AttemptOutcome.IN_DOUBT, code=reason)
+        case DoubtResolved(resend=True):
+            return replace(attempt, outcome=AttemptOutcome.IN_DOUBT)
+        case ReceiptRecorded(status=status, error=error):
+            return replace(attempt, code=f"{status} {error}".strip())
+        case Delivered():
+            return replace(attempt, outcome=AttemptOutcome.DELIVERED)
+        case Failed(code=code) if attempt.outcome is not AttemptOutcome.REFUSED:
+            return replace(attempt, outcome=AttemptOutcome.FAILED, code=attempt.code or code)
+        case _:
+            return attempt
+
+
+_FOUND = {
+    FoundBy.OVERRIDE: "a person said so",
+    FoundBy.LEARNED: "its former carrier said that it is not there any more, and this one is asked next",
+    FoundBy.LIST: "a list of ported numbers says so",
+    FoundBy.SEGMENTS: "its number segment says so",
+}
+_KEPT = {
+    Fitness.READY: "which was ready and had its share",
+    Fitness.BROKEN: "whose circuit was open",
+    Fitness.DOWN: "which was not connected",
+    Fitness.UNFILED: "with whose carrier the signature was not filed",
+    Fitness.NONE: "which does not take this carrier's numbers, or was off",
+}
+_OUTCOMES = {
+    AttemptOutcome.UNDER_WAY: "there is no answer yet",
+    AttemptOutcome.SUBMITTED: "the carrier took it",
+    AttemptOutcome.REFUSED: "the carrier refused it",
+    AttemptOutcome.IN_DOUBT: "no answer came, so the carrier may have it",
+    AttemptOutcome.DELIVERED: "it was delivered",
+    AttemptOutcome.FAILED: "it was not delivered",
+}
+_NOW = {
+    Fitness.READY: "which is ready",
+    Fitness.BROKEN: "whose circuit is open, since nothing better is there",
+    Fitness.DOWN: "which is not connected; it waits for it",
+}
+
+
+def _of_carrier(accepted: Accepted) -> str:
+    sentence = f"The number was taken to be of {accepted.carrier}: {_FOUND[accepted.carrier_by]}."
+    if accepted.segment_carrier is None:
+        return sentence
+    return f"{sentence} By its segment it would be of {accepted.segment_carrier}."
+
+
+def _of_attempt(attempt: Attempt) -> str:
+    route = "" if not attempt.route else f" {_named(attempt.route)} chose it."
+    passed = "".join(f" Before it came {link}, {_kept(why)}." for link, why in attempt.passed_over)
+    digits = f" with {attempt.extension} behind its number" if attempt.extension else ""
+    code = f" ({attempt.code})" if attempt.code else ""
+    return (
+        f"Attempt {attempt.number} went over {attempt.link}, connection {attempt.connection}{digits}."
+        f"{route}{passed} Outcome: {_OUTCOMES[attempt.outcome]}{code}."
+    )
+
+
+def _of_now(id_: UUID, accepted: Accepted, now: Choice | None, network: Network) -> str:
+    if now is not None:
+        passed = "".join(
+            f" Before it comes {link}, {_kept(fit)}." for link, fit in dict.fromkeys(now.passed_over)
+        )
+        return f"Now {_named(now.route).lower()} would choose {now.link}, {_NOW[now.fitness]}.{passed}"
+    fitness = network.fitness_for(_wanted(id_, accepted))
+    kept = "".join(f" {link}, {_kept(fit)}." for link, fit in fitness.items())
+    return f"Now no link may take it: it waits until one may, or until it expires.{kept}"
+
+
+def _named(route: str) -> str:
+    return "The default route" if route == DEFAULT else f"Route {route}"
+
+
+def _kept(why: str) -> str:
+    return _KEPT[Fitness(why)] if why in set(Fitness) else why
