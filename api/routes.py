@@ -25,7 +25,7 @@ from application import manage_routes
 from application.try_routes import ANY_MESSAGE, try_route
 from domain.aggregates.access import Key
 from domain.aggregates.route import Wanted
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
 from domain.events.access import Scope
 from infrastructure.bootstrap import Platform
 from infrastructure.network import read_network
@@ -76,7 +76,10 @@ async def set_route(request: Request, name: str, key: Operator) -> Response:
     platform, context = platform_of(request), context_of(request, key)
     body = await body_of(request, RouteRequest)
     wanted = route_of(name, body, by=context.actor)
-    await manage_routes.set_route(platform.store, wanted=wanted, context=context)
+    try:
+        await manage_routes.set_route(platform.store, wanted=wanted, context=context)
+    except BadInput as refused:
+        raise _in_words_of_the_body(refused) from None
     table = await manage_routes.read_routes(platform.store)
     return answer(route_answer(next((one for one in table.routes if one.name == name), wanted)))
 
@@ -135,6 +138,12 @@ async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
     )
     network = await asyncio.to_thread(read_network, platform.store)
     return tried_answer(try_route(network, wanted))
+
+
+def _in_words_of_the_body(refused: BadInput) -> BadInput:
+    """The shares of a route are its `links` in a body."""
+    field = "links" if refused.field == "shares" else refused.field
+    return BadInput(refused.code, refused.detail, field=field)
 
 
 async def _table(platform: Platform) -> Response:
