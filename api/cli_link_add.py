@@ -246,10 +246,21 @@ def _new(name: str, protocol: str, given: Mapping[str, Any]) -> Configured:
 
 
 def _in_protocol(known: Configured, protocol: str) -> Configured:
-    """The link as it is, without what only its protocol until now has."""
-    if manner_of(protocol).family == manner_of(known.protocol).family:
+    """The link as it is; in a protocol of another family without what only its own had, and with new defaults."""
+    manner = manner_of(protocol)
+    if manner.family == manner_of(known.protocol).family:
         return known
-    return replace(known, tariff=Tariff(), inbound=None, encryption=None, system_type="", id_format="same")
+    return replace(
+        known,
+        port=manner.port,
+        window=manner.window,
+        response_timeout_seconds=manner.response_seconds,
+        tariff=Tariff(),
+        inbound=None,
+        encryption=None,
+        system_type="",
+        id_format="same",
+    )
 
 
 def _inbound(known: Inbound | None, given: Mapping[str, Any]) -> Inbound | None:

@@ -94,11 +94,11 @@ def test_what_is_not_given_stays_as_it_is(terminal: Terminal):
     assert terminal("link", "show", "one", "--json").document["tariff"]["service_id"] == "MSGOK"
 
 
-def test_another_protocol_leaves_what_it_has_no_room_for(terminal: Terminal):
+def test_another_protocol_has_its_own_defaults_and_leaves_what_it_has_no_room_for(terminal: Terminal):
     terminal("link", "add", "one", "--protocol", "smgp30", *SMPP, *OF_PROTOCOL["smgp30"])
-    assert terminal("link", "add", "one", "--protocol", "smpp34", "--port", "2775").code == 0
+    assert terminal("link", "add", "one", "--protocol", "smpp34").code == 0
     shown = terminal("link", "show", "one", "--json").document
-    assert (shown["protocol"], shown["tariff"]["corp_id"]) == ("smpp34", "")
+    assert (shown["protocol"], shown["port"], shown["tariff"]["corp_id"]) == ("smpp34", 2775, "")
 
 
 def test_tls_with_an_authority_and_without_again(terminal: Terminal, tmp_path: Path):
