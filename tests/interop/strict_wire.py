@@ -180,7 +180,7 @@ class Line:
         self.waiting: dict[tuple[int, ...], object] = {}
         self.sequences: list[int] = []
         self.unanswered = 0
-        self.logged_in = self.leaving = self.left = self._over = False
+        self.logged_in = self.leaving = self.left = self.gone = self._over = False
         self._pump = asyncio.create_task(self._send_for_ever())
 
     async def pdus(self, smallest: int) -> AsyncIterator[bytes]:
@@ -197,6 +197,8 @@ class Line:
             self._findings.append(f"close: inside a PDU, after {error.partial!r}")
         except ConnectionError as error:
             self._findings.append(f"close: not clean, {error!r}")
+        finally:
+            self.gone = True
 
     def send(self, pdu: bytes) -> None:
         """Put a PDU on its way."""
