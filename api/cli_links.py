@@ -10,7 +10,6 @@ from api.cli_session import AsJson, Reason, operator, said, work
 from domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from application.choose_route import Network
     from infrastructure.bootstrap import Platform
     from infrastructure.link_test import Trial
 
@@ -142,17 +141,11 @@ async def _rows(platform: "Platform") -> list[dict[str, Any]]:
     """Links as the HTTP interface shows them."""
     from msgspec import to_builtins
 
-    from api.link_schemas import link_answer
-
-    network = await read(platform)
-    return [to_builtins(link_answer(link, network)) for link in network.links]
-
-
-async def read(platform: "Platform") -> "Network":
-    """Links, how they do, and routes as they stand."""
+    from api.link_schemas import link_answers
     from infrastructure.network import read_network
 
-    return await asyncio.to_thread(read_network, platform.store)
+    network = await asyncio.to_thread(read_network, platform.store)
+    return [to_builtins(shown) for shown in link_answers(network)]
 
 
 def _told(name: str, state: str, *, changed: bool, otherwise: str, as_json: bool) -> None:

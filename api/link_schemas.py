@@ -135,7 +135,7 @@ class LinkAnswer(Struct, kw_only=True):
 
 
 class LinkList(Struct, kw_only=True):
-    """All links, in the order of their configuration."""
+    """All links by name."""
 
     links: list[LinkAnswer]
 
@@ -176,6 +176,11 @@ def state_of(link: Link) -> State:
     if not link.enabled:
         return "disabled"
     return "draining" if link.draining else "enabled"
+
+
+def link_answers(network: Network) -> list[LinkAnswer]:
+    """All links by name."""
+    return [link_answer(link, network) for link in sorted(network.links, key=lambda link: link.name)]
 
 
 def link_answer(link: Link, network: Network) -> LinkAnswer:

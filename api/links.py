@@ -19,6 +19,7 @@ from api.link_schemas import (
     LinkTest,
     configured_of,
     link_answer,
+    link_answers,
     trial_answer,
 )
 from api.messages import OF_A_BODY
@@ -87,7 +88,7 @@ Operator = Annotated[Key, Depends(operator_of_network)]
 async def list_links(request: Request, key: Reader) -> Response:  # noqa: ARG001
     """How each is configured and whether it takes messages, from the log itself; figures are at /v1/monitoring."""
     network = await asyncio.to_thread(read_network, platform_of(request).store)
-    return answer(LinkList(links=[link_answer(link, network) for link in network.links]))
+    return answer(LinkList(links=link_answers(network)))
 
 
 @router.get(

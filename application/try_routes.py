@@ -26,7 +26,7 @@ def try_route(network: Network, wanted: Wanted) -> Tried:
     """Which link a message would take in the network as it stands."""
     choice = network.choose(wanted)
     if choice is None:
-        states = [(link.name, network.fitness(link, wanted.carrier)) for link in network.links]
+        states = sorted((link.name, network.fitness(link, wanted.carrier)) for link in network.links)
         return Tried(
             choice=None,
             among=(),

@@ -1,6 +1,7 @@
 """`smsledger link` and `smsledger route`: a link of every protocol, changed by what is given, tried, and routed."""
 
 import io
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.infrastructure.carriers.test_encryption import certificate
 from tests.support.stand import free_port
 from tests.support.terminal import Said, Terminal
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 THEIRS = "hush-456"
 SMPP = ("--host", "127.0.0.1", "--system-id", "shili", "--source", "10690000", "--carrier", "mobile")
 INBOUND = ("--inbound-host", "127.0.0.1", "--inbound-port", "8801", "--inbound-login", "smg")
@@ -155,6 +157,22 @@ def test_what_is_often_not_meant_is_noted(terminal: Terminal):
     said = terminal("link", "add", "one", "--protocol", "cmpp20", *SMPP, "--window", "100")
     assert said.code == 0
     assert said.err.count("note: ") == 2
+
+
+def test_the_commands_of_the_document_are_taken_as_they_stand_there(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pem, _ = certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "carrier-ca.pem").write_text(pem)
+    monkeypatch.chdir(tmp_path)
+    terminal.set("LINK_INBOUND_PASSWORD", THEIRS)
+    section = (ROOT / "docs/gateway.md").read_text(encoding="utf-8").partition("## Configure a link")[2]
+    block = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", " ")
+    commands = [line.partition("smsledger ")[2] for line in block.splitlines() if "smsledger link" in line]
+    said = [terminal(*shlex.split(command)) for command in commands]
+    assert [(each.code, each.err) for each in said] == [(0, "")] * 4
+    protocols = [link["protocol"] for link in terminal("link", "list", "--json").document["links"]]
+    assert protocols == ["cmpp20", "smgp30", "sgip12", "smpp34"]
 
 
 def test_a_link_that_is_not_there_is_not_shown(terminal: Terminal):

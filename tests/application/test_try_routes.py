@@ -89,4 +89,4 @@ def test_what_no_route_is_for_takes_any_link_of_its_carrier():
 def test_where_no_link_may_take_it_every_link_says_why():
     tried = try_route(network(), replace(OTP, carrier=Carrier.UNICOM))
     assert tried.choice is None
-    assert tried.passed_over == (("one", Fitness.NONE), ("two", Fitness.NONE), ("three", Fitness.NONE))
+    assert tried.passed_over == (("one", Fitness.NONE), ("three", Fitness.NONE), ("two", Fitness.NONE))

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import numbering
 from domain.errors import BadInput
-from domain.numbering import carrier_of, mask, normalise
-from domain.values import Carrier
+from domain.numbering import Known, carrier_of, mask, normalise
+from domain.values import Carrier, FoundBy
 
 NORMAL = "+8613800138000"
 
@@ -96,3 +97,50 @@ def test_a_prefix_that_nobody_has_is_refused(digits):
 
 def test_a_masked_number_shows_neither_its_middle_nor_its_length():
     assert mask(NORMAL) == "+86138****8000"
+
+
+ORDER = (Carrier.MOBILE, Carrier.UNICOM, Carrier.TELECOM)
+OF_MOBILE = "+8613800138000"
+
+
+def found(
+    *gone: Carrier, carrier: Carrier | None = None, by: FoundBy = FoundBy.OVERRIDE, phone: str = OF_MOBILE
+) -> tuple[Carrier, FoundBy, Carrier | None]:
+    known = Known(carrier=carrier, by=by, gone=frozenset(gone))
+    whose = numbering.whose(phone, known, order=ORDER, served=ORDER)
+    return whose.carrier, whose.by, whose.segment_carrier
+
+
+def test_a_number_of_which_nothing_is_known_is_its_segments():
+    whose = numbering.whose(OF_MOBILE, None, order=ORDER, served=ORDER)
+    assert (whose.carrier, whose.by, whose.segment_carrier) == (Carrier.MOBILE, FoundBy.SEGMENTS, None)
+
+
+def test_a_person_goes_before_carriers_who_go_before_a_list_which_goes_before_the_segment():
+    m, u, t = ORDER
+    assert found(u, carrier=u) == (u, FoundBy.OVERRIDE, m)
+    assert found(carrier=u, by=FoundBy.LIST) == (u, FoundBy.LIST, m)
+    assert found(u, carrier=u, by=FoundBy.LIST) == (m, FoundBy.SEGMENTS, None)
+    assert found(m, u, carrier=u, by=FoundBy.LIST) == (t, FoundBy.LEARNED, m)
+    assert found(m) == (u, FoundBy.LEARNED, m)
+
+
+def test_a_list_that_agrees_with_the_segment_still_says_that_it_was_the_list():
+    assert found(carrier=Carrier.MOBILE, by=FoundBy.LIST) == (Carrier.MOBILE, FoundBy.LIST, None)
+
+
+def test_the_next_carrier_is_the_first_in_order_that_is_served():
+    known = Known(gone=frozenset({Carrier.MOBILE}))
+    for served, carrier in (
+        ((Carrier.MOBILE, Carrier.TELECOM), Carrier.TELECOM),
+        ((Carrier.MOBILE,), Carrier.MOBILE),
+        ((), Carrier.MOBILE),
+    ):
+        assert numbering.whose(OF_MOBILE, known, order=ORDER, served=served).carrier is carrier
+
+
+def test_a_prefix_of_nobody_is_somebodys_where_that_is_known_and_refused_where_not():
+    nobody = "+8613800138000".replace("138", "154", 1)
+    assert found(carrier=Carrier.UNICOM, phone=nobody) == (Carrier.UNICOM, FoundBy.OVERRIDE, None)
+    with pytest.raises(BadInput, match="unassigned_phone"):
+        found(Carrier.MOBILE, phone=nobody)

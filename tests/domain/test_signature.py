@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.aggregates import signature
-from domain.aggregates.signature import Signature
+from domain.aggregates.signature import Filing, FilingState, Signature
 from domain.errors import BadInput, NotAccepting
 from domain.events.signature import Approved, Retired
+from domain.values import Carrier
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -55,3 +56,46 @@ def test_approving_twice_is_nothing_to_do():
 def test_a_name_has_2_to_12_visible_characters_and_no_brackets(name):
     with pytest.raises(BadInput, match="signature_name"):
         signature.draft(account="acme", name=name)
+
+
+def filing(state: FilingState = FilingState.FILED, *, link: str = "", **more: str) -> Filing:
+    return Filing(carrier=Carrier.MOBILE, link=link, state=state, **more)
+
+
+def test_a_filing_goes_from_asked_to_filed_and_can_be_taken_away():
+    state = approved()
+    for step in (
+        filing(FilingState.PENDING),
+        filing(extension="12"),
+        filing(FilingState.REJECTED, reason="the licence is over"),
+    ):
+        (event,) = state.file(step)
+        state = signature.evolve(state, event, NOW)
+        assert state.filing(Carrier.MOBILE, "any") == step
+        assert state.is_filed(Carrier.MOBILE) is (step.state is FilingState.FILED)
+        assert state.file(step) == ()
+    assert len(state.filings) == 1
+
+
+def test_a_filing_of_one_link_goes_before_that_of_all():
+    state = approved()
+    for step in (filing(), filing(FilingState.PENDING, link="mobile-2")):
+        state = signature.evolve(state, state.file(step)[0], NOW)
+    assert state.filing(Carrier.MOBILE, "mobile-1") == filing()
+    assert state.filing(Carrier.MOBILE, "mobile-2") == filing(FilingState.PENDING, link="mobile-2")
+    assert state.filing(Carrier.UNICOM, "mobile-1") is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        filing(extension="1" * 13),
+        filing(extension="１２"),
+        filing(FilingState.PENDING, extension="12"),
+        filing(FilingState.REJECTED),
+        filing(reason="none is needed"),
+    ],
+)
+def test_a_filing_that_cannot_be_is_refused(wrong: Filing):
+    with pytest.raises(BadInput, match="filing_invalid"):
+        approved().file(wrong)

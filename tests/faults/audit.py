@@ -16,6 +16,7 @@ from domain.receipts import Verdict, verdict
 from domain.recorded import Recorded
 from domain.values import ChargeOn
 from infrastructure import projector
+from infrastructure.carriers.fixed_fields import with_country
 from infrastructure.log_reader import LogReader
 from projections.catalogue import PROJECTIONS
 from tests.faults.traffic import Acknowledged
@@ -97,10 +98,11 @@ def read_carriers(stand: Stand) -> CarrierBook:
                 if entry["step"] == "acked":
                     book.acked[entry["carrier_id"]].add(entry["stat"])
             elif entry["status"] == 0:
-                book.taken[entry["destination"]].append(entry["carrier_id"])
-                book.payloads[entry["destination"], entry["payload_sha256"]] += 1
+                phone = with_country(entry["destination"])
+                book.taken[phone].append(entry["carrier_id"])
+                book.payloads[phone, entry["payload_sha256"]] += 1
             else:
-                book.refused[entry["destination"]] += 1
+                book.refused[with_country(entry["destination"])] += 1
     return book
 
 

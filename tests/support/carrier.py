@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from infrastructure.simulator.account import Callback
 from infrastructure.simulator.receipts import receipt_for
 from infrastructure.simulator.script import PlannedReceipt, Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
@@ -29,6 +30,8 @@ async def main() -> None:
 
 def _settings(order: Mapping[str, Any]) -> SimulatorSettings:
     return SimulatorSettings(
+        protocol=order["protocol"],
+        callbacks={name: Callback(**callback) for name, callback in order["callbacks"].items()},
         port=order["port"],
         accounts=order["accounts"],
         script=Script(**order["script"]),

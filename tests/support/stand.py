@@ -27,11 +27,12 @@ from application.manage_links import configure_link
 from application.manage_templates import approve_signature, draft_signature
 from domain.events.access import OF_ACCOUNTS, Scope
 from domain.events.contract import Terms
-from domain.events.link import Configured
+from domain.events.link import Configured, Inbound
 from domain.recorded import Context
 from domain.values import Carrier, local_day
 from infrastructure import embedded, migrations, projector
 from infrastructure.bootstrap import Platform, build, new_id
+from infrastructure.link_settings import inbound_purpose, password_purpose
 from infrastructure.scheduler import prepare_day
 from infrastructure.settings import Settings
 from infrastructure.simulator.script import Script
@@ -40,6 +41,8 @@ Answer = TypeVar("Answer")
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIGNATURE = "示例科技"
 SECRET = "secret08"
+CALLING, CALLER = "sgip12", "smg"
+"""The protocol in which the carrier comes to us, and as whom it does."""
 PLATFORM = ("dispatcher", "projector", "scheduler", "worker", "api")
 """The processes of one machine, in the order in which they are started."""
 _BY = Context(actor="test")
@@ -57,6 +60,7 @@ class LinkSpec:
     rate_per_second: int = 0
     response_timeout_seconds: int = 5
     password: str = SECRET
+    protocol: str = "smpp34"
 
 
 LINKS = (
@@ -201,6 +205,8 @@ class Stand:
         journal = self.folder / f"{name}.jsonl"
         order = {
             "port": self.port_of(name),
+            "protocol": next((link.protocol for link in self.links.values() if link.at == name), "smpp34"),
+            "callbacks": self._callbacks(name),
             "accounts": {link.name: SECRET for link in self.links.values() if link.at == name},
             "script": asdict(script or Script()),
             "journal": str(journal),
@@ -224,6 +230,14 @@ class Stand:
         port = json.loads(process.stdout.readline())["port"]
         self.carriers[name] = CarrierProcess(process=process, port=port, journal=journal)
         return self.carriers[name]
+
+    def _callbacks(self, carrier: str) -> dict[str, object]:
+        """Where a carrier comes to its links, in the protocol in which it does."""
+        return {
+            link.name: {"port": self.port_of(f"to {link.name}"), "login": CALLER, "password": SECRET}
+            for link in self.links.values()
+            if link.at == carrier and link.protocol == CALLING
+        }
 
     def stop_carrier(self, name: str = "carrier") -> None:
         """End a carrier; its book is written out."""
@@ -251,19 +265,26 @@ class Stand:
     def configure(self, spec: LinkSpec) -> None:
         """Configure a link, or change how it is reached."""
         self.links[spec.name] = spec
-        sealed = self.platform.vault.seal_secret(spec.password, purpose=f"link:{spec.name}")
+        seal = self.platform.vault.seal_secret
+        inbound = Inbound(
+            host="127.0.0.1",
+            port=self.port_of(f"to {spec.name}"),
+            login=CALLER,
+            sealed_password=seal(SECRET, purpose=inbound_purpose(spec.name)),
+        )
         configured = Configured(
             name=spec.name,
-            protocol="smpp34",
+            protocol=spec.protocol,
             host="127.0.0.1",
             port=self.port_of(spec.at),
             system_id=spec.name,
-            sealed_password=sealed,
+            sealed_password=seal(spec.password, purpose=password_purpose(spec.name)),
             source_address="1069",
             carriers=spec.carriers,
             window=spec.window,
             rate_per_second=spec.rate_per_second,
             response_timeout_seconds=spec.response_timeout_seconds,
+            inbound=inbound if spec.protocol == CALLING else None,
         )
         self.run(configure_link(self.platform.store, configured=configured, context=_BY))
 
@@ -368,7 +389,8 @@ def open_stand(
             stand.configure(link)
         for account, agreed in terms.items():
             stand.make_account(account, agreed)
-        stand.start_carrier(script=script)
+        if not links or any(link.at == "carrier" for link in links):
+            stand.start_carrier(script=script)
         yield stand
 
 
