@@ -2,8 +2,8 @@
 
 Refusals, one an item, never at its neighbours' cost: invalid_phone, unassigned_phone, text_empty,
 text_too_long, text_control_character, text_or_template, signature_not_approved, signature_in_text,
-template_*, validity_invalid, no_route, signature_not_filed, duplicate_recipient, idempotency_conflict, no_contract and those of
-the contract. What is refused leaves nothing behind.
+template_*, validity_invalid, no_route, signature_not_filed, duplicate_recipient, idempotency_conflict,
+no_contract and those of the contract. What is refused leaves nothing behind.
 """
 
 import asyncio

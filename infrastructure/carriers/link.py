@@ -64,12 +64,13 @@ class LinkClosedError(Exception):
 class _Handed:
     """A part that the caller waits for; compared by identity, so that it can be the session's token."""
 
-    __slots__ = ("future", "key", "part")
+    __slots__ = ("future", "key", "part", "sent_at")
 
     def __init__(self, part: Part, key: Key, future: asyncio.Future[Answer]) -> None:
         self.part = part
         self.key = key
         self.future = future
+        self.sent_at = 0.0
 
 
 class CarrierLink:
@@ -77,8 +78,9 @@ class CarrierLink:
 
     `store_receipts` and `store_replies` get batches; only when they return is the carrier told that we
     have them, and when they raise the carrier sends them again. `on_late_answer` gets the key and the
-    answer of a part that was in doubt for want of this answer. `clock` gives seconds that only go forward,
-    `now` the time of day, which some protocols write, `random` a number from 0 to 1 for the jitter.
+    answer of a part that was in doubt for want of this answer. `on_answer` gets every answer on a connection
+    (a late one is the part's second) and the seconds since the part was handed to it. `clock` gives seconds that
+    only go forward, `now` the time of day, which some protocols write, `random` 0 to 1 for the jitter.
     Links whose carriers come to them share a port by sharing `listeners`.
     Everything runs in one event loop and one thread. Raises ValueError for a protocol that nobody here speaks.
     """
@@ -93,6 +95,7 @@ class CarrierLink:
         random: Callable[[], float],
         store_replies: StoreReplies | None = None,
         on_late_answer: Callable[[Key, Answer], None] | None = None,
+        on_answer: Callable[[Answer, float], None] | None = None,
         now: Callable[[], datetime] = china_now,
         listeners: SgipListeners | None = None,
     ) -> None:
@@ -101,6 +104,7 @@ class CarrierLink:
         self._on_state = on_state
         self._clock = clock
         self._on_late_answer = on_late_answer
+        self._on_answer = on_answer
         self._bucket = TokenBucket(settings.rate_per_second, now=clock())
         self._intake = Intake(
             store_receipts=store_receipts,
@@ -301,12 +305,13 @@ class CarrierLink:
     # Handing over.
 
     def _send(self, connection: Connection, handed: _Handed) -> None:
+        handed.sent_at = self._clock()
         try:
             connection.submit(handed.part, handed)
         except ProtocolError:
             self._resolve(handed, Refused("local:unfit"))
         else:
-            self._bucket.take(self._clock())
+            self._bucket.take(handed.sent_at)
 
     def _pump(self) -> None:
         """Send what waits in the queue, as far as window and tokens allow."""
@@ -350,7 +355,10 @@ class CarrierLink:
     def _answered(self, event: Answered) -> None:
         if isinstance(event.answer, Refused) and event.answer.throttled:
             self._bucket.throttled(self._clock())
-        self._resolve(cast("_Handed", event.token), event.answer)
+        handed = cast("_Handed", event.token)
+        if self._on_answer is not None:
+            self._on_answer(event.answer, self._clock() - handed.sent_at)
+        self._resolve(handed, event.answer)
 
     # Waiting for capacity.
 

@@ -1,4 +1,4 @@
-"""The laws of routing on a whole network: shares, repeatability, failover, and links passed over for want of a filing."""
+"""The laws of routing on a whole network: shares, repeatability, failover, links passed over for want of a filing."""
 
 from collections import Counter
 from math import sqrt

@@ -85,6 +85,8 @@ class Desk:
         self.states: list[LinkState] = []
         self.capacity_when_bound = 0
         self.late: list[tuple[Key, Answer]] = []
+        self.answers: list[Answer] = []
+        self.seconds: list[float] = []
         self.store: Callable[[Sequence[Receipt]], Awaitable[None]] = self.keep
         self.link = CarrierLink(
             link_settings,
@@ -92,6 +94,7 @@ class Desk:
             store_replies=self.keep_replies,
             on_state=self.note,
             on_late_answer=lambda key, answer: self.late.append((key, answer)),
+            on_answer=self.note_answer,
             clock=clock,
             random=lambda: 0.5,
             listeners=listeners,
@@ -101,6 +104,10 @@ class Desk:
         self.states.append(state)
         if state.phase is LinkPhase.BOUND:
             self.capacity_when_bound = self.link.capacity()
+
+    def note_answer(self, answer: Answer, seconds: float) -> None:
+        self.answers.append(answer)
+        self.seconds.append(seconds)
 
     async def keep(self, batch: Sequence[Receipt]) -> None:
         self.receipts.extend(batch)

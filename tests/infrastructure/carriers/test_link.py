@@ -252,6 +252,8 @@ def test_no_answer_in_time_is_doubt_and_the_late_answer_comes_with_its_key(run):
             assert our.link.capacity() == 100
             go.set()
             await until(lambda: our.late == [("message 7", Taken("late"))])
+            assert our.answers == [InDoubt("no answer in time"), Taken("late")]
+            assert 0.1 <= our.seconds[0] <= our.seconds[1]
 
     run(play())
 
