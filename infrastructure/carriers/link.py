@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -61,16 +62,14 @@ class LinkClosedError(Exception):
     """Nothing can be submitted any more: `close` was called or `run` has ended."""
 
 
+@dataclass(eq=False, slots=True)
 class _Handed:
     """A part that the caller waits for; compared by identity, so that it can be the session's token."""
 
-    __slots__ = ("future", "key", "part", "sent_at")
-
-    def __init__(self, part: Part, key: Key, future: asyncio.Future[Answer]) -> None:
-        self.part = part
-        self.key = key
-        self.future = future
-        self.sent_at = 0.0
+    part: Part
+    key: Key
+    future: asyncio.Future[Answer]
+    sent_at: float = 0.0
 
 
 class CarrierLink:
