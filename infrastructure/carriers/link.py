@@ -94,7 +94,7 @@ class CarrierLink:
         random: Callable[[], float],
         store_replies: StoreReplies | None = None,
         on_late_answer: Callable[[Key, Answer], None] | None = None,
-        on_answer: Callable[[Answer, float], None] | None = None,
+        on_answer: Callable[[Answer, float], None] = lambda _answer, _seconds: None,
         now: Callable[[], datetime] = china_now,
         listeners: SgipListeners | None = None,
     ) -> None:
@@ -178,7 +178,7 @@ class CarrierLink:
     @property
     def _changes_over(self) -> bool:
         """An idle connection makes room for the next one: what comes now waits for that."""
-        return self._renewing or (self._connection is not None and self._connection.renewing)
+        return self._renewing or bool(self._connection and self._connection.renewing)
 
     @property
     def rate(self) -> float:
@@ -355,8 +355,7 @@ class CarrierLink:
         if isinstance(event.answer, Refused) and event.answer.throttled:
             self._bucket.throttled(self._clock())
         handed = cast("_Handed", event.token)
-        if self._on_answer is not None:
-            self._on_answer(event.answer, self._clock() - handed.sent_at)
+        self._on_answer(event.answer, self._clock() - handed.sent_at)
         self._resolve(handed, event.answer)
 
     # Waiting for capacity.
