@@ -120,13 +120,19 @@ def with_number(url: str, number: int) -> str:
 
 
 def first_empty(url: str) -> str:
-    """A numbered database without keys, so that a test run never deletes what is not its own."""
-    for number in range(16):
+    """A numbered database without keys, so that a test run never deletes what is not its own.
+
+    Processes that test side by side have their own share of the sixteen.
+    """
+    place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in range(place, 16, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))):
         candidate = with_number(url, number)
         with redis.Redis.from_url(candidate) as client:
             if client.dbsize() == 0:
                 return candidate
-    pytest.fail("all 16 databases of SMSLEDGER_REDIS_URL hold keys; the tests need an empty one")
+    pytest.fail(
+        "all databases of SMSLEDGER_REDIS_URL hold keys; each process of the tests needs an empty one"
+    )
 
 
 def flush(url: str) -> None:
