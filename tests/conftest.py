@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from infrastructure import embedded, migrations
@@ -21,6 +22,10 @@ from infrastructure import embedded, migrations
 GIVEN_DATABASE_URL = os.environ.get("SMSLEDGER_DATABASE_URL", "")
 GIVEN_REDIS_URL = os.environ.get("SMSLEDGER_REDIS_URL", "")
 REDIS_NUMBERS = itertools.cycle(range(16))
+
+# A busy machine is no finding.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Every test makes a database; what it survives is the death of processes, not of the machine.
 FAST = {"fsync": "off", "full_page_writes": "off"}
