@@ -198,7 +198,7 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.message_format,
         udh=bool(pdu.tp_udhi & 1),

@@ -200,7 +200,7 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.coding,
         udh=(tlv(pdu.tlvs, Tag.TP_UDHI) or b"\0")[0] == 1,
