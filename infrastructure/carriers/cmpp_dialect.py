@@ -74,7 +74,7 @@ class CmppDialect:
         self._settings = settings
         self._now = now
         self._agreed = self._version = _VERSIONS[settings.protocol]
-        self._sequences = sequences_to(cmpp.LAST_SEQUENCE)
+        self._sequences = sequences_to(cmpp.LAST_SEQUENCE, lowest=0)
 
     def framer(self) -> Framer:
         return Framer(shortest=cmpp.HEADER_OCTETS, longest=cmpp.LONGEST_PDU)

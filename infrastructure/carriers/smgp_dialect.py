@@ -77,7 +77,7 @@ class SmgpDialect:
         self._settings = settings
         self._now = now
         self._authenticator = b""
-        self._sequences = sequences_to(smgp.LAST_SEQUENCE)
+        self._sequences = sequences_to(smgp.LAST_SEQUENCE, lowest=0)
         self._enterprise: Tlvs = ()
         if settings.corp_id:
             self._enterprise = ((Tag.MSG_SRC, fixed(settings.corp_id, _MSG_SRC_OCTETS)),)

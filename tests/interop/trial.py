@@ -7,7 +7,6 @@ by an `Expected`.
 import asyncio
 import contextlib
 import dataclasses
-import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -175,11 +174,9 @@ async def link_to(gateway: Gateway, **settings: object) -> AsyncIterator[Desk]:
     assert gateway.findings == []
 
 
-def count_from(table: Desk, first: int) -> None:
-    """Let a link that has not said anything yet begin with this sequence number."""
-    vars(table.link._dialect)["_sequences"] = itertools.chain(
-        range(first, 1 << 32), sequences_to((1 << 32) - 1)
-    )
+def count_from(table: Desk, first: int, *, last: int = 0xFFFFFFFF, lowest: int = 0) -> None:
+    """Let a link that has not said anything yet begin with this sequence number; the rest is as its dialect counts."""
+    vars(table.link._dialect)["_sequences"] = sequences_to(last, lowest=lowest, first=first)
 
 
 async def exercise(
