@@ -32,6 +32,7 @@ from infrastructure.carriers.fixed_fields import fixed, text_of
 from infrastructure.carriers.framing import ProtocolError
 
 __all__ = [
+    "ACCOUNT_OCTETS",
     "HEADER_OCTETS",
     "LAST_SEQUENCE",
     "LONGEST_PDU",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 HEADER_OCTETS = 12
+ACCOUNT_OCTETS = 6
 LONGEST_PDU = 4096
 LAST_SEQUENCE = 0xFFFF_FFFF
 
@@ -112,7 +114,9 @@ def carrier_authenticator(status: int, source_authenticator: bytes, secret: str,
 
 
 def _connect(pdu: Connect, _layout: Layout) -> bytes:
-    return _CONNECT.pack(fixed(pdu.source_address, 6), _digest(pdu.authenticator), pdu.version, pdu.timestamp)
+    return _CONNECT.pack(
+        fixed(pdu.source_address, ACCOUNT_OCTETS), _digest(pdu.authenticator), pdu.version, pdu.timestamp
+    )
 
 
 def _connect_resp(pdu: ConnectResp, layout: Layout) -> bytes:

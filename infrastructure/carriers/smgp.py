@@ -24,6 +24,7 @@ from infrastructure.carriers.smgp_pdus import (
 )
 
 __all__ = [
+    "ACCOUNT_OCTETS",
     "BAD_STRUCTURE",
     "HEADER_OCTETS",
     "LAST_SEQUENCE",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 HEADER_OCTETS = 12
+ACCOUNT_OCTETS = 8
 LONGEST_PDU = 8_192
 LAST_SEQUENCE = 0xFFFF_FFFF
 MESSAGE_ID_OCTETS = 10
@@ -127,7 +129,11 @@ def _tail(content: bytes, reserve: str, tlvs: Tlvs) -> bytes:
 
 def _login(pdu: Login) -> bytes:
     body = _LOGIN_BODY.pack(
-        fixed(pdu.client_id, 8), _exactly(pdu.authenticator, 16), pdu.mode, pdu.timestamp, pdu.version
+        fixed(pdu.client_id, ACCOUNT_OCTETS),
+        _exactly(pdu.authenticator, 16),
+        pdu.mode,
+        pdu.timestamp,
+        pdu.version,
     )
     return _frame(_LOGIN, pdu.sequence, body)
 

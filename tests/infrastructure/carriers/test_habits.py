@@ -61,12 +61,12 @@ def asked_version(dialect: CmppDialect) -> int:
 def test_a_carrier_that_finds_our_version_too_high_is_spoken_to_in_the_older_one(layout: Version):
     dialect = cmpp_dialect()
     refusal = cmpp.encode(ConnectResp(sequence=1, status=4, version=0x20), layout)
-    assert dialect.hear(refusal) == BindAnswered(1, "4")
+    assert dialect.hear(refusal) == BindAnswered(1, "4", again=True)
     assert asked_version(dialect) == 0x20
     assert dialect.hear(cmpp.encode(SubmitResp(sequence=2, message_id=7), 0x20)) == SubmitAnswered(
         2, Taken("7")
     )
-    dialect.hear(refusal)
+    assert dialect.hear(refusal) == BindAnswered(1, "4")
     assert asked_version(dialect) == 0x30
 
 
