@@ -206,19 +206,22 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def _content(frame: bytes, at: int, length: int) -> tuple[bytes, str, Tlvs]:
-    """Return content, reserve and optional parameters, which begin at `at` and end with the frame."""
+    """Return content, reserve and optional parameters, which begin at `at` and end with the frame.
+
+    A PDU that ends with its content is read too: the reserve says nothing.
+    """
     end = at + length
     options = end + _RESERVE_OCTETS
-    if options > len(frame):
+    if options > len(frame) != end:
         raise ValueError("content")
     tlvs = _tlvs(frame, options) if options < len(frame) else ()
     return frame[at:end], text_of(frame[end:options]), tlvs
 
 
 def _tlvs(frame: bytes, at: int) -> Tlvs:
-    """Read the optional parameters from `at` to the end, the unknown ones too."""
+    """Read the optional parameters from `at` to the end, the unknown ones too; fewer octets than make one are none."""
     found: list[tuple[int, bytes]] = []
-    while at < len(frame):
+    while at + _TLV.size <= len(frame):
         tag, length = _TLV.unpack_from(frame, at)
         at += _TLV.size + length
         if at > len(frame):
