@@ -61,6 +61,8 @@ class InboundSession:
         self._idle_seconds = idle_seconds
         self._framer = Framer(shortest=sgip.HEADER_OCTETS, longest=sgip.LONGEST_PDU)
         self._admitted = False
+        self._unanswered = 0
+        self._farewell: UnbindAsked | None = None
         self._output: list[bytes] = []
 
     def receive(self, data: bytes, now: float) -> list[InboundEvent]:
@@ -68,8 +70,8 @@ class InboundSession:
         events: list[InboundEvent] = []
         try:
             for frame in self._framer.feed(data):
-                if self.closed:
-                    break
+                if self.closed or self._farewell is not None:
+                    continue
                 self._hear(frame, events)
                 if self._admitted:
                     self.deadline = now + self._idle_seconds
@@ -90,10 +92,14 @@ class InboundSession:
         self._close(reason, events)
         return events
 
-    def answer_delivery(self, delivery: Delivery, *, stored: bool) -> None:
+    def answer_delivery(self, delivery: Delivery, *, stored: bool) -> list[InboundEvent]:
         """Acknowledge a receipt or reply, or (not `stored`) ask for it again; nothing on a closed session."""
+        events: list[InboundEvent] = []
         if not self.closed:
             self._output.append(answer_to(delivery, stored=stored))
+            self._unanswered -= 1
+            self._let_go(events)
+        return events
 
     def take_output(self) -> bytes:
         """Return the octets to write now."""
@@ -120,7 +126,7 @@ class InboundSession:
         self._output.append(sgip.encode(BindResp(sequence=pdu.sequence, result=result)))
         if result == ADMITTED:
             self._admitted = True
-            events.append(Admitted(pdu.name))
+            events.append(Admitted(pdu.name.rstrip()))
         elif not self._admitted:
             self._close(f"login refused: {result}", events)
 
@@ -129,19 +135,26 @@ class InboundSession:
             return _REPEATED_LOGIN
         if pdu.login_type != _CARRIER_COMES:
             return _WRONG_LOGIN_TYPE
-        return self._check(pdu.name, pdu.password)
+        return self._check(pdu.name.rstrip(), pdu.password)
 
     def _obey(self, pdu: Pdu, frame: bytes, events: list[InboundEvent]) -> None:
         match said_by_carrier(pdu):
             case Delivery() as delivery:
+                self._unanswered += 1
                 events.append(Delivered(delivery))
             case Noise(answer):
                 self._output.append(answer)
-            case UnbindAsked(answer):
-                self._output.append(answer)
-                self._close("unbound by the carrier", events)
+            case UnbindAsked() as farewell:
+                self._farewell = farewell
+                self._let_go(events)
             case None:
                 self._output.append(sgip.refusal(frame, sgip.BAD_COMMAND))
+
+    def _let_go(self, events: list[InboundEvent]) -> None:
+        """A carrier that leaves before it has our answers gets them first, else it would bring everything again."""
+        if self._farewell is not None and not self._unanswered:
+            self._output.append(self._farewell.answer)
+            self._close("unbound by the carrier", events)
 
     def _close(self, reason: str, events: list[InboundEvent]) -> None:
         if not self.closed:

@@ -124,6 +124,20 @@ def test_a_farewell_is_answered_and_ends_it():
     assert sgip.decode(ours.take_output()) == UnbindResp(sequence=9)
 
 
+def test_a_farewell_waits_for_the_answers_to_what_came_before():
+    ours = session(BIND)
+    first, second = hears(ours, report(5), report(6), Unbind(sequence=9), report(7))
+    assert ours.answer_delivery(first.delivery, stored=True) == []
+    assert not ours.closed
+    assert ours.answer_delivery(second.delivery, stored=True) == [Closed("unbound by the carrier")]
+    said = ours.take_output()
+    assert [sgip.decode(said[:29]), sgip.decode(said[29:58]), sgip.decode(said[58:])] == [
+        ReportResp(sequence=5),
+        ReportResp(sequence=6),
+        UnbindResp(sequence=9),
+    ]
+
+
 def test_a_command_that_we_do_not_serve_is_answered_with_an_error():
     ours = session(BIND)
     assert hears(ours, Submit(sequence=3, destinations=("8613800138000",))) == []
@@ -283,18 +297,61 @@ def test_nobody_is_acknowledged_before_the_books_have_it():
     asyncio.run(play())
 
 
-def test_strangers_have_to_say_who_they_are_and_cannot_fill_the_house():
+def test_strangers_have_to_say_who_they_are():
     async def play() -> None:
         async with (
             listening("smg", login_seconds=0.05) as (listener, _),
             smg(listener.port) as silent,
         ):
             assert await silent.gone()
+
+    asyncio.run(play())
+
+
+def test_strangers_that_fill_the_house_do_not_keep_the_carrier_out():
+    async def play() -> None:
         async with listening("smg") as (listener, _), contextlib.AsyncExitStack() as stack:
-            crowd = [await stack.enter_async_context(smg(listener.port)) for _ in range(101)]
+            crowd = [await stack.enter_async_context(smg(listener.port)) for _ in range(100)]
+            carrier_ = await stack.enter_async_context(smg(listener.port))
+            assert (await carrier_.ask(bind("smg"))).result == ADMITTED
             with contextlib.suppress(ConnectionError):
-                assert await crowd[100].gone()
-            assert (await crowd[0].ask(bind("smg"))).result == ADMITTED
+                assert await crowd[0].gone()
+            assert (await crowd[1].ask(bind("smg"))).result == ADMITTED
+
+    asyncio.run(play())
+
+
+def test_a_login_may_be_padded_with_blanks():
+    async def play() -> None:
+        async with listening("smg") as (listener, (books,)), smg(listener.port) as carrier_:
+            padded = Bind(
+                sequence=1, login_type=2, name="smg".ljust(16), password="of-smg".ljust(16), reserve=" " * 8
+            )
+            assert await carrier_.ask(padded) == BindResp(sequence=1)
+            await carrier_.ask(
+                Deliver(sequence=6, phone="8613800138000".ljust(21), destination="10690001".ljust(21))
+            )
+            assert [(each.phone, each.destination) for each in books.kept] == [("8613800138000", "10690001")]
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_leaves_before_it_has_its_answers_gets_them_first():
+    async def play() -> None:
+        async with listening("smg") as (listener, (books,)), smg(listener.port) as carrier_:
+            await carrier_.ask(bind("smg"))
+            books.may_store.clear()
+            carrier_.say(report(5), report(6), Unbind(sequence=7))
+            await until(lambda: len(books.intake) + books.intake._idle.is_set() == 0)
+            books.may_store.set()
+            answers = [await carrier_.hear() for _ in range(3)]
+            assert answers == [
+                ReportResp(sequence=5),
+                ReportResp(sequence=6),
+                UnbindResp(sequence=7),
+            ]
+            assert await carrier_.gone()
+            assert len(books.kept) == 2
 
     asyncio.run(play())
 

@@ -239,6 +239,22 @@ def test_a_receipted_id_without_its_nul_keeps_its_last_character():
     assert tlv(smpp.decode(smpp.encode(unterminated)).tlvs, 0x001E) == b"a1b2c3d4"
 
 
+def with_octets_behind(pdu, more: bytes) -> bytes:
+    octets = smpp.encode(pdu) + more
+    return len(octets).to_bytes(4, "big") + octets[4:]
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\4\x27\0\1", b"\x14\0\0\5abc"])
+def test_parameters_that_break_off_behind_a_text_are_dropped(more):
+    pdu = smpp.decode(GOLDEN["deliver_sm_dlr_tlv"])
+    assert smpp.decode(with_octets_behind(pdu, more)) == pdu
+
+
+def test_parameters_that_break_off_where_they_are_all_the_pdu_says_are_refused():
+    pdu = DeliverSm(sequence=1, source="1", destination="2")
+    assert verdict(with_octets_behind(pdu, b"\4\x24\0\5abc")) == 2
+
+
 def test_an_unknown_parameter_is_kept():
     pdu = SubmitSmResp(sequence=1, message_id="a", tlvs=((0x1400, b"vendor"),))
     assert smpp.decode(smpp.encode(pdu)) == pdu
