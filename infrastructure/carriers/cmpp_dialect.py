@@ -74,7 +74,7 @@ class CmppDialect:
         self._settings = settings
         self._now = now
         self._agreed = self._version = _VERSIONS[settings.protocol]
-        self._sequences = sequences_to(cmpp.LAST_SEQUENCE)
+        self._sequences = sequences_to(cmpp.LAST_SEQUENCE, lowest=0)
 
     def framer(self) -> Framer:
         return Framer(shortest=cmpp.HEADER_OCTETS, longest=cmpp.LONGEST_PDU)
@@ -198,7 +198,7 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.message_format,
         udh=bool(pdu.tp_udhi & 1),

@@ -77,7 +77,7 @@ class SmgpDialect:
         self._settings = settings
         self._now = now
         self._authenticator = b""
-        self._sequences = sequences_to(smgp.LAST_SEQUENCE)
+        self._sequences = sequences_to(smgp.LAST_SEQUENCE, lowest=0)
         self._enterprise: Tlvs = ()
         if settings.corp_id:
             self._enterprise = ((Tag.MSG_SRC, fixed(settings.corp_id, _MSG_SRC_OCTETS)),)
@@ -200,7 +200,7 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.coding,
         udh=(tlv(pdu.tlvs, Tag.TP_UDHI) or b"\0")[0] == 1,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Segments = Literal["each", "joined", "shredded"]
+Receipts = Literal["after", "before", "twice", "later", "never"]
 
 PHONE = rb"(\+?86)?1[3-9][0-9]{9}"
 PHONE_86 = rb"861[3-9][0-9]{9}"
@@ -22,6 +23,7 @@ SMPP_TIME = rb"([0-9]{15}[+-]|[0-9]{15}R)?"
 # One PDU over many segments, several PDUs in one: no border of the stream is a border of a PDU.
 CUTS = (1, 2, 5, 11, 61, 3, 200)
 HELD_SECONDS = 0.004
+LATER_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,11 @@ class Habits:
     """
 
     segments: Segments = "each"
-    receipts: Literal["after", "before", "twice", "never"] = "after"
+    receipts: Receipts = "after"
     answers_in_batches_of: int = 0
     throttles_every: int = 0
     refuses_every: int = 0
+    silent_every: int = 0
     tests_the_line_every: int = 0
     leaves_at: int = 0
     leaves_unanswered: int = 0
@@ -323,6 +326,9 @@ class Gateway:
 
     def respond(self, line: Line, taken: Taken, answer: bytes, receipt: Callable[[], object] | None) -> None:
         """Answer a submit and report on it, in the order and at the pace of the habits."""
+        if self.habits.silent_every and self.submits % self.habits.silent_every == 0:
+            self.ignored.append(taken)
+            return
         line.unanswered += 1
         if line.unanswered > self.window:
             self.complain(f"window: {line.unanswered} unanswered requests ({self.window} at most)")
@@ -341,6 +347,8 @@ class Gateway:
                 report()
             if self.habits.receipts == "twice":
                 report()
+            if self.habits.receipts == "later":
+                asyncio.get_running_loop().call_later(LATER_SECONDS, report)
 
         self._held.append(act)
         if len(self._held) >= self.habits.answers_in_batches_of:

@@ -335,3 +335,9 @@ def test_sequence_numbers_begin_at_one_and_the_last_one_fits(protocol):
 
 def test_sequence_numbers_begin_again_after_the_last():
     assert list(itertools.islice(sequences_to(3), 7)) == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_number_of_32_bits_wraps_through_nought(monkeypatch, protocol):
+    monkeypatch.setattr(cmpp, "LAST_SEQUENCE", 3)
+    numbers = dialect(protocol).sequences()
+    assert list(itertools.islice(numbers, 6)) == [1, 2, 3, 0, 1, 2]

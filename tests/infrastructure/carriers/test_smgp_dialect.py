@@ -1,6 +1,7 @@
 """What SMGP's PDUs mean to the platform, and how its parts are written."""
 
 import dataclasses
+import itertools
 from datetime import datetime
 
 import pytest
@@ -188,6 +189,11 @@ def test_a_broken_delivery_is_answered_with_its_fault_and_anything_else_with_not
     refused = smgp.decode(answer)
     assert (refused.sequence, refused.status, refused.message_id.hex()) == (9, 10, "01006111231726012346")
     assert dialect().hear(bytes.fromhex("0000000c0000007700000001")) == Noise()
+
+
+def test_a_number_of_32_bits_wraps_through_nought(monkeypatch):
+    monkeypatch.setattr(smgp, "LAST_SEQUENCE", 3)
+    assert list(itertools.islice(dialect().sequences(), 6)) == [1, 2, 3, 0, 1, 2]
 
 
 @given(damaged(list(GOLDEN.values())))
