@@ -25,7 +25,7 @@ __all__ = [
 ADMITTED, LOGIN_REFUSED, TOO_MANY_CONNECTIONS = 0, 1, 3
 """What a check of a login says: results of a bind."""
 
-_REPEATED_LOGIN, _WRONG_LOGIN_TYPE = 2, 4
+_REPEATED_LOGIN, _WRONG_LOGIN_TYPE, _REPEATED_SEQUENCE = 2, 4, 9
 _CARRIER_COMES = 2
 
 
@@ -61,7 +61,7 @@ class InboundSession:
         self._idle_seconds = idle_seconds
         self._framer = Framer(shortest=sgip.HEADER_OCTETS, longest=sgip.LONGEST_PDU)
         self._admitted = False
-        self._unanswered = 0
+        self._unanswered: dict[tuple[int, int], Delivery] = {}
         self._farewell: UnbindAsked | None = None
         self._output: list[bytes] = []
 
@@ -97,7 +97,7 @@ class InboundSession:
         events: list[InboundEvent] = []
         if not self.closed:
             self._output.append(answer_to(delivery, stored=stored))
-            self._unanswered -= 1
+            self._unanswered.pop((delivery.tag, delivery.sequence), None)
             self._let_go(events)
         return events
 
@@ -140,8 +140,7 @@ class InboundSession:
     def _obey(self, pdu: Pdu, frame: bytes, events: list[InboundEvent]) -> None:
         match said_by_carrier(pdu):
             case Delivery() as delivery:
-                self._unanswered += 1
-                events.append(Delivered(delivery))
+                self._take(delivery, frame, events)
             case Noise(answer):
                 self._output.append(answer)
             case UnbindAsked() as farewell:
@@ -149,6 +148,14 @@ class InboundSession:
                 self._let_go(events)
             case None:
                 self._output.append(sgip.refusal(frame, sgip.BAD_COMMAND))
+
+    def _take(self, delivery: Delivery, frame: bytes, events: list[InboundEvent]) -> None:
+        """A command that is repeated while it waits has one answer, one of another content an error."""
+        waiting = self._unanswered.setdefault((delivery.tag, delivery.sequence), delivery)
+        if waiting is delivery:
+            events.append(Delivered(delivery))
+        elif waiting != delivery:
+            self._output.append(sgip.refusal(frame, _REPEATED_SEQUENCE))
 
     def _let_go(self, events: list[InboundEvent]) -> None:
         """A carrier that leaves before it has our answers gets them first, else it would bring everything again."""

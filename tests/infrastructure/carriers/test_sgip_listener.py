@@ -112,6 +112,15 @@ def test_a_receipt_is_acknowledged_when_it_is_stored_and_not_before():
     assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=11)
 
 
+def test_a_command_that_is_repeated_while_it_waits_has_one_answer_and_another_one_an_error():
+    ours = session(BIND)
+    (delivered,) = hears(ours, report(5), report(5), report(5, submitted=8))
+    assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=9)
+    ours.answer_delivery(delivered.delivery, stored=False)
+    assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=11)
+    assert [type(event) for event in hears(ours, report(5))] == [Delivered]
+
+
 def test_what_needs_no_storing_is_answered_at_once():
     ours = session(BIND)
     assert hears(ours, UserReport(sequence=6, phone="8613800138000")) == []
