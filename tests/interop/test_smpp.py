@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from tests.interop.trial import (
     three_hundred,
 )
 
+Written = Callable[[int], str]
 EVERY_CODING = three_hundred(codings=("ucs2", "ascii"))
 
 
@@ -239,7 +240,9 @@ def test_a_habit_of_centres_changes_nothing(habits: SmppHabits, expected: Expect
     ],
 )
 @pytest.mark.parametrize("receipt_tlvs", [False, True])
-def test_ids_in_two_ways_of_writing_meet(id_format: str, answer: Any, receipt: Any, receipt_tlvs: bool):
+def test_ids_in_two_ways_of_writing_meet(
+    id_format: str, answer: Written, receipt: Written, receipt_tlvs: bool
+):
     habits = SmppHabits(
         message_id=answer, receipt_id=receipt, receipt_tlvs=receipt_tlvs, first_id=0x7FFFFFFFFFF
     )
@@ -249,7 +252,7 @@ def test_ids_in_two_ways_of_writing_meet(id_format: str, answer: Any, receipt: A
 @pytest.mark.parametrize(
     "write", ["{:064d}".format, "f47ac10b-58cc-4372-a567-{:012x}".format, "a/{}@b:c".format]
 )
-def test_an_id_is_whatever_the_centre_writes(write: Any):
+def test_an_id_is_whatever_the_centre_writes(write: Written):
     expected = told(carrier_id=lambda taken: write(int.from_bytes(taken.id, "big")))
     run(SmppHabits(message_id=write, receipt_tlvs=True), EVERY_CODING[::10], expected)
     run(SmppHabits(message_id=write), EVERY_CODING[::10], expected)
