@@ -111,6 +111,8 @@ class SgipListener:
         said, kept = password.rstrip().encode("latin-1"), expected.rstrip().encode("utf-8")
         right = hmac.compare_digest(said, kept)
         if guest is None or not right:
+            # The name could be anything, so it is not written down.
+            _log.warning("sgip listener: a login was refused: unknown name or wrong password")
             return LOGIN_REFUSED
         return TOO_MANY_CONNECTIONS if len(guest.visits) >= _MOST_CONNECTIONS else ADMITTED
 

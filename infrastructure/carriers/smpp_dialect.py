@@ -173,7 +173,7 @@ class SmppDialect:
         header = _long_header(pdu)
         return Reply(
             phone=with_country(pdu.source),
-            destination=pdu.destination,
+            destination=pdu.destination.strip().removeprefix("+"),
             payload=header + message_text(pdu),
             data_coding=pdu.data_coding,
             udh=bool(pdu.esm_class & _UDH or header),
@@ -201,6 +201,7 @@ class SmppDialect:
 
 def normal_id(carrier_id: str, id_format: IdFormat, *, receipt: bool) -> str:
     """Return the form in which the ids of answers and receipts are equal: decimal, where formats differ."""
+    carrier_id = carrier_id.strip()
     if id_format == "same":
         return carrier_id
     hexadecimal = receipt == (id_format == "resp-dec-hex")

@@ -365,6 +365,29 @@ def test_a_carrier_that_leaves_before_it_has_its_answers_gets_them_first():
     asyncio.run(play())
 
 
+def test_a_connection_that_died_without_a_word_is_noticed_by_tcp():
+    async def play() -> None:
+        async with listening("smg") as (listener, _), smg(listener.port) as carrier_:
+            await carrier_.ask(bind("smg"))
+            (visit,) = listener._guests["smg"].visits
+            connection = visit._transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    asyncio.run(play())
+
+
+def test_a_login_that_is_refused_is_told_to_the_operator_without_names(caplog):
+    async def play() -> None:
+        async with listening("smg") as (listener, _), smg(listener.port) as carrier_:
+            wrong = Bind(sequence=1, login_type=2, name="smg", password="hush-123")
+            assert (await carrier_.ask(wrong)).result == LOGIN_REFUSED
+            assert await carrier_.gone()
+
+    asyncio.run(play())
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warning.getMessage() == "sgip listener: a login was refused: unknown name or wrong password"
+
+
 def test_garbage_ends_a_connection_and_nothing_else():
     async def play() -> None:
         async with (

@@ -113,6 +113,15 @@ PDUS = st.one_of(
     ),
     st.builds(BindResp, sequence=sequence, mode=MODE, status=status, system_id=text(15), tlvs=tlvs),
     st.builds(
+        QuerySmResp,
+        sequence=sequence,
+        status=status,
+        message_id=text(64),
+        final_date=text(16),
+        message_state=octet,
+        error_code=octet,
+    ),
+    st.builds(
         QuerySm,
         sequence=sequence,
         message_id=text(64).filter(bool),

@@ -107,6 +107,19 @@ def test_an_id_in_hexadecimal_is_the_same_in_either_case_and_with_noughts(named)
     assert found.carrier_id == "123"
 
 
+@pytest.mark.parametrize("destination", ["10690001", "+10690001", " 10690001 "])
+def test_a_reply_names_our_number_in_digits(destination):
+    fields = {"source_addr": "8613800138000", "destination_addr": destination, "short_message": b"TD"}
+    delivery = SmppDialect(settings(1)).hear(build(Pdu("deliver_sm", 1, 0, fields)))
+    assert delivery.content.destination == "10690001"
+
+
+def test_blanks_round_an_id_are_no_part_of_it():
+    answer = SmppDialect(settings(1)).hear(build(Pdu("submit_sm_resp", 1, 0, {"message_id": " a1 "})))
+    assert answer.answer == Taken("a1")
+    assert heard(receipt(options=((0x001E, b"a1 \0"),))).carrier_id == "a1"
+
+
 @pytest.mark.parametrize("ours", ["10690001", "1069000112"])
 def test_a_receipt_that_leaves_the_addresses_as_the_submit_had_them_names_the_same_phone(ours):
     fields = {
