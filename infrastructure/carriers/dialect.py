@@ -24,11 +24,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BindAnswered:
-    """The carrier's answer to our bind; `refusal` is its code, empty when we are in."""
+    """The carrier's answer to our bind; `refusal` is its code, empty when we are in.
+
+    `again` says that the next bind will be worded otherwise, because of this refusal: it is worth a connection.
+    """
 
     sequence: int
     refusal: str = ""
     bad_credentials: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class Limits:
     window: int
     response_seconds: float
     keep_alive_seconds: float
-    keep_alive_limit: int = 2
+    keep_alive_limit: int = 3
 
 
 class Session:
@@ -217,7 +217,8 @@ class Session:
             self._close(f"{word} unanswered", events)
         elif self.phase in (Phase.BOUND, Phase.UNBINDING):
             self._give_up_overdue(now, events)
-            self._keep_alive(now, events)
+            if self.phase is Phase.BOUND:
+                self._keep_alive(now, events)
         return events
 
     def lost(self, reason: str) -> list[Event]:
