@@ -140,6 +140,19 @@ def test_every_golden_pdu_is_read_as_its_fields_say(name):
             assert field in ("UserCount", "MessageLength"), field
 
 
+def test_a_user_report_is_laid_out_as_the_documents_table_says():
+    report = UserReport(
+        sequence=sequence_number(101001, 1123172525, 9), source="10655001", phone="8613000130000", condition=1
+    )
+    header = "0000004700000011" + "00018a89" + "42f240ad" + "00000009"
+    body = b"10655001".ljust(21, b"\0") + b"8613000130000".ljust(21, b"\0") + b"\1" + bytes(8)
+    octets = bytes.fromhex(header) + body
+    assert sgip.encode(report) == octets
+    assert sgip.decode(octets) == report
+    answer = bytes.fromhex("0000001d80000011" + "00018a89" + "42f240ad" + "00000009") + bytes(9)
+    assert sgip.encode(UserReportResp(sequence=report.sequence)) == answer
+
+
 @given(PDUS)
 def test_what_is_written_is_read_back(pdu):
     assert sgip.decode(sgip.encode(pdu)) == pdu
