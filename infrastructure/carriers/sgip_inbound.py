@@ -108,18 +108,16 @@ class InboundSession:
         return octets
 
     def _hear(self, frame: bytes, events: list[InboundEvent]) -> None:
-        try:
-            pdu = sgip.decode(frame)
-        except ProtocolError as error:
-            self._output.append(unknown_command(frame, error).answer)
-            return
+        pdu, unknown = _read(frame)
         if isinstance(pdu, Bind):
             self._bind(pdu, events)
-        elif self._admitted:
-            self._obey(pdu, frame, events)
-        else:
+        elif not self._admitted:
             self._output.append(sgip.refusal(frame, LOGIN_REFUSED))
             self._close("a command before the login", events)
+        elif pdu is None:
+            self._output.append(unknown)
+        else:
+            self._obey(pdu, frame, events)
 
     def _bind(self, pdu: Bind, events: list[InboundEvent]) -> None:
         result = self._result(pdu)
@@ -167,3 +165,11 @@ class InboundSession:
         if not self.closed:
             self.closed = True
             events.append(Closed(reason))
+
+
+def _read(frame: bytes) -> tuple[Pdu | None, bytes]:
+    """Return the PDU, or None and what to answer where nobody knows it; raises ProtocolError where it is broken."""
+    try:
+        return sgip.decode(frame), b""
+    except ProtocolError as error:
+        return None, unknown_command(frame, error).answer

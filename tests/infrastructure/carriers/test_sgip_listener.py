@@ -102,6 +102,12 @@ def test_a_command_before_the_login_is_refused_and_ends_it():
     assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=1)
 
 
+def test_a_command_that_nobody_knows_ends_it_too_before_the_login():
+    ours, trace = session(), bytes.fromhex("00000014" + "00001000" + "00" * 11 + "05")
+    assert ours.receive(trace, 0.0) == [Closed("a command before the login")]
+    assert ours.take_output()[4:21].hex() == "80001000" + "00" * 11 + "05" + "01"
+
+
 def test_a_receipt_is_acknowledged_when_it_is_stored_and_not_before():
     ours = session(BIND)
     ((delivered),) = hears(ours, report(5))
