@@ -182,7 +182,8 @@ class Session:
         if self.phase is not Phase.BOUND:
             return
         self._enter(Phase.UNBINDING, now)
-        self._output.append(self._dialect.unbind(self._next_sequence()))
+        self._phase_sequence = self._next_sequence()
+        self._output.append(self._dialect.unbind(self._phase_sequence))
 
     def take_output(self) -> bytes:
         """Return the octets to write now. What was taken counts as sent: without an answer it is in doubt."""
@@ -302,6 +303,8 @@ class Session:
     def _rejected(self, heard: Rejected, events: list[Event]) -> None:
         if self.phase is Phase.BINDING and heard.sequence in (0, self._phase_sequence):
             self._bind_answered(BindAnswered(self._phase_sequence, heard.code), events)
+        elif self.phase is Phase.UNBINDING and heard.sequence == self._phase_sequence:
+            self._close(IDLE if self._renewing else "unbound", events)
         else:
             refused = Refused(heard.code, heard.retryable, heard.throttled)
             self._submit_answered(heard.sequence, refused, events)

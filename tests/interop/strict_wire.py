@@ -211,7 +211,7 @@ class Line:
 
     async def _send_for_ever(self) -> None:
         with contextlib.suppress(ConnectionError):
-            while not self._over:
+            while self._out or not self._over:
                 await self._filled.wait()
                 if self._segments != "each":
                     await asyncio.sleep(HELD_SECONDS)
@@ -221,6 +221,14 @@ class Line:
                     self._writer.write(piece)
                     await self._writer.drain()
                     await asyncio.sleep(0)
+
+    async def fall_silent(self) -> None:
+        """Send what is left and say no more, but listen on: to close over what lies unread would cut it off."""
+        self._over = True
+        self._filled.set()
+        await self._pump
+        with contextlib.suppress(OSError):
+            self._writer.write_eof()
 
     async def close(self) -> None:
         """Send what is left and close."""

@@ -376,6 +376,13 @@ def test_our_unbind_ends_the_session_with_its_answer():
     assert play.hears(Pdu("unbind_resp", unbind.sequence)) == [Closed("unbound")]
 
 
+def test_a_carrier_that_does_not_know_unbind_lets_us_go_all_the_same():
+    play = Play()
+    play.session.unbind(0.0)
+    (unbind,) = play.sent()
+    assert play.hears(Pdu("generic_nack", unbind.sequence, 3)) == [Closed("unbound")]
+
+
 def test_our_unbind_without_an_answer_ends_it_too():
     play = Play()
     play.session.unbind(0.0)
