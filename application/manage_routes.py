@@ -2,6 +2,7 @@
 
 import re
 
+from application.look_up_history import require_reason
 from application.platform import change, load
 from application.ports import Store
 from domain.aggregates import fold, link, route
@@ -47,11 +48,12 @@ async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tupl
 
 
 async def remove_route(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
-    """Ask a route no more. Refuses not_found."""
+    """Ask a route no more. Refuses not_found, reason_required."""
+    why = require_reason(reason)
     return await change(
         store,
         STREAM,
         route.evolve,
-        lambda table: (table or RouteTable()).remove(name=name, reason=reason, by=context.actor),
+        lambda table: (table or RouteTable()).remove(name=name, reason=why, by=context.actor),
         context,
     )
