@@ -107,9 +107,7 @@ async def _import(platform: "Platform", file: Path, reason: str, context: "Conte
         rows = _rows(file)
         while piece := list(islice(rows, AT_ONCE)):
             pieces.append(
-                await import_numbers(
-                    platform.store, platform.vault, rows=piece, why=reason, context=context
-                )
+                await import_numbers(platform.store, platform.vault, rows=piece, why=reason, context=context)
             )
             progress.advance(bar, len(piece))
     taken: Counter[Carrier] = sum((piece.taken for piece in pieces), Counter())

@@ -27,7 +27,9 @@ def try_route(network: Network, wanted: Wanted) -> Tried:
     choice = network.choose(wanted)
     if choice is None:
         states = network.fitness_for(wanted)
-        return Tried(choice=None, among=(), passed_over=tuple(sorted(states.items())), why=_why_not(network, wanted))
+        return Tried(
+            choice=None, among=(), passed_over=tuple(sorted(states.items())), why=_why_not(network, wanted)
+        )
     among = _among(network, wanted, choice)
     return Tried(
         choice=choice,
