@@ -110,7 +110,7 @@ async def _try(
     standing = network if links is Links.NOW else all_ready(network)
     run = partial(_shadow, platform, standing, routes, (begins, ends), then=links is Links.THEN)
     found = await platform.store.in_thread(run)
-    return {"since": begins, "until": ends, "links_as": links, **_document(found)}
+    return {"since": begins.isoformat(), "until": ends.isoformat(), "links_as": links, **_document(found)}
 
 
 def _shadow(

@@ -109,7 +109,7 @@ def explain(
         status=state.status,
         attempts=attempts,
         now=now,
-        words=(_of_carrier(accepted), *map(_of_attempt, attempts), *waits),
+        words=(_of_carrier(accepted), *map(_of_attempt, attempts), *waits, *_of_end(state.status)),
     )
 
 
@@ -196,6 +196,7 @@ _KEPT: dict[str, str] = {
     Fitness.UNFILED: "with whose carrier the signature was not filed",
     Fitness.NONE: "which does not take this carrier's numbers, or was off",
 }
+_UNFIT = frozenset({Fitness.UNFILED, Fitness.NONE})
 _OUTCOMES = {
     AttemptOutcome.UNDER_WAY: "there is no answer yet",
     AttemptOutcome.SUBMITTED: "the carrier took it",
@@ -216,6 +217,16 @@ def _of_carrier(accepted: Accepted) -> str:
     if accepted.segment_carrier is None:
         return sentence
     return f"{sentence} By its segment it would be of {accepted.segment_carrier}."
+
+
+def _of_end(status: Status) -> tuple[str, ...]:
+    match status:
+        case Status.EXPIRED:
+            return ("Its validity is over.",)
+        case Status.CANCELLED:
+            return ("It was taken back.",)
+        case _:
+            return ()
 
 
 def _of_attempt(attempt: Attempt) -> str:
@@ -254,7 +265,10 @@ def _of_now(id_: UUID, accepted: Accepted, now: Choice | None, network: Network)
         )
         return f"Now {_named(now.route).lower()} would choose {now.link}, {_NOW[now.fitness]}.{passed}"
     fitness = network.fitness_for(wanted_of(id_, accepted))
-    kept = "".join(f" {link}, {_kept(fit)}." for link, fit in fitness.items())
+    kept = "".join(
+        f" {link}, {_kept(fit) if fit in _UNFIT else 'which none of its routes names'}."
+        for link, fit in fitness.items()
+    )
     return f"Now no link may take it: it waits until one may, or until it expires.{kept}"
 
 
