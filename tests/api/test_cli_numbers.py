@@ -188,11 +188,11 @@ def test_a_message_tells_why_in_words_and_as_data(terminal: Terminal, folder: Pa
         run(take(opened, id_, "mobile-1"))
         run(report(opened, id_, "DELIVRD"))
     said = terminal("message", "route", str(id_))
-    assert said.out.splitlines() == [
-        "The number was taken to be of mobile: its number segment says so.",
-        "Attempt 1 went over mobile-1, connection 1. "
-        + "The default route chose it, since no other was for it. Outcome: it was delivered (DELIVRD).",
-    ]
+    assert said.out == (
+        "The number was taken to be of mobile: its number segment says so.\n"
+        "Attempt 1 went over mobile-1, connection 1. The default route chose it, since no other was for it."
+        " Outcome: it was delivered (DELIVRD).\n"
+    )
     document = terminal("message", "route", str(id_), "--json").document
     assert document["words"] == said.out.splitlines()
     assert (document["status"], document["attempts"][0]["link"]) == ("delivered", "mobile-1")
