@@ -162,7 +162,7 @@ async def enable(request: Request, name: Name, key: Operator) -> Response:
         body_examples=examples.LINK_REASONS,
         answer=LinkAnswer,
         example=examples.LINK | {"state": "disabled", "condition": "down"},
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "busy"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "reason_required", "not_found", "busy"),
     ),
 )
 async def disable(request: Request, name: Name, key: Operator) -> Response:
@@ -183,7 +183,7 @@ async def disable(request: Request, name: Name, key: Operator) -> Response:
         body_examples=examples.LINK_REASONS,
         answer=LinkAnswer,
         example=examples.LINK | {"state": "draining"},
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "busy"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "reason_required", "not_found", "busy"),
     ),
 )
 async def drain(request: Request, name: Name, key: Operator) -> Response:

@@ -11,7 +11,7 @@ from domain.aggregates import fold, link, route
 from domain.aggregates.link import Link
 from domain.aggregates.route import RouteTable
 from domain.events.link import ConditionEvent
-from domain.events.message import Accepted
+from domain.events.message import Accepted, SubmissionStarted
 from domain.values import stream_id
 from infrastructure.bootstrap import Platform
 from infrastructure.event_store import EventStore
@@ -89,6 +89,15 @@ def accepted_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, Ac
         stream: recorded.event
         for stream, recorded in store.first_events(messages).items()
         if isinstance(recorded.event, Accepted)
+    }
+
+
+def decided_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, SubmissionStarted]:
+    """The first decision of messages that were sent: nothing comes between it and their acceptance."""
+    return {
+        stream: recorded.event
+        for stream, recorded in store.first_events(messages, version=2).items()
+        if isinstance(recorded.event, SubmissionStarted)
     }
 
 
