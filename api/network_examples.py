@@ -81,6 +81,9 @@ LINK_REQUESTS: dict[str, dict[str, Any]] = {
 LINK_REASONS: dict[str, dict[str, Any]] = {
     "maintenance": {"reason": "the carrier's maintenance, 02:00 to 04:00"}
 }
+MEND_REASONS: dict[str, dict[str, Any]] = {
+    "repaired": {"reason": "the carrier says that its gateway is repaired"}
+}
 LINK_TEST: dict[str, Any] = {
     "link": "mobile-1",
     "outcome": "refused",
