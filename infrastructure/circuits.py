@@ -74,9 +74,10 @@ class Watch:
 
     def follow(self, standing: Circuit, *, since: tuple[int, datetime | None], on_trial: bool) -> None:
         """How the circuit stands, and `since` which fact about it or its link: after a new one counting begins anew."""
-        if since != self._since:
+        news = self._since is not None and since != self._since
+        if news:
             self._judge = Judge(self.configured.breaker)
-        if since != self._since or not on_trial:
+        if news or not on_trial:
             self._tried.clear()
             self._tried_first.clear()
         self._since, self._counts, self._on_trial = since, not standing.is_open, on_trial
