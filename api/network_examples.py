@@ -15,6 +15,7 @@ LINK: dict[str, Any] = {
     "name": "mobile-1",
     "state": "enabled",
     "condition": "ready",
+    "reason": "",
     "protocol": "cmpp20",
     "host": "192.0.2.10",
     "port": 7890,

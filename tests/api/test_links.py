@@ -13,7 +13,7 @@ from domain.events.access import Scope
 from tests.api.network import SECRET, SMPP, Network, open_network, simulated
 from tests.api.test_refusals import require_problem
 from tests.support.door import run
-from tests.support.networked import break_link
+from tests.support.networked import break_link, connect_link
 from tests.support.sample import LINK, key_with
 from tests.support.stand import free_port
 
@@ -175,9 +175,12 @@ def test_a_link_is_disabled_enabled_and_drained(network: Network):
 
 
 def test_a_circuit_is_closed_by_hand_and_one_that_is_closed_is_nothing_to_do(network: Network):
-    run(break_link(network.door.platform, LINK))
+    run(connect_link(network.door.platform, LINK))
+    run(break_link(network.door.platform, LINK, "9 of 9 refused"))
+    broken = network.get(f"links/{LINK}")
+    assert (broken["condition"], broken["reason"]) == ("broken", "9 of 9 refused")
     mended = network.post(f"links/{LINK}/mend", {"reason": "repaired"})
-    assert (mended.status_code, mended.json()["name"]) == (200, LINK)
+    assert (mended.status_code, mended.json()["condition"], mended.json()["reason"]) == (200, "ready", "")
     assert "repaired" in network.log()
     before = network.door.events()
     assert network.post(f"links/{LINK}/mend", {"reason": "again"}).status_code == 200

@@ -33,6 +33,11 @@ async def add_link(platform: Platform, name: str, *carriers: Carrier, protocol: 
     """One more link, connected."""
     made = replace(link_to(platform, host="127.0.0.1", port=2775, name=name), carriers=carriers)
     await configure_link(platform.store, configured=replace(made, protocol=protocol), context=BY)
+    await connect_link(platform, name)
+
+
+async def connect_link(platform: Platform, name: str) -> None:
+    """Its carrier lets us in."""
     await record(platform, condition_stream(name), Connected(name=name))
 
 
