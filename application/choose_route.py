@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted, default_route
 from domain.aggregates.signature import Filing, FilingState, filing_of
-from domain.events.link import Broken, ConditionEvent, Connected
+from domain.events.link import Broken, ConditionEvent, Connected, Lost
 from domain.events.message import Accepted
 from domain.events.route import RouteSet
 from domain.values import Carrier
@@ -97,3 +97,15 @@ class Network:
         if not any(isinstance(fact, Connected) for fact in facts):
             return Fitness.DOWN
         return Fitness.BROKEN if any(isinstance(fact, Broken) for fact in facts) else Fitness.READY
+
+    def reason(self, link: Link) -> str:
+        """Why a link is not ready, in words for people; empty where nobody said why."""
+        facts = self.conditions.get(link.name, ())
+        match self.condition(link):
+            case Fitness.BROKEN:
+                said = [fact.reason for fact in facts if isinstance(fact, Broken)]
+            case Fitness.DOWN:
+                said = [fact.reason for fact in facts if isinstance(fact, Lost)]
+            case _:
+                said = []
+        return said[0] if said else ""

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from application.choose_route import Network, wanted_of
 from application.reactions import TOPICS, SubmitJob, jobs
 from application.submit_messages import Via
-from domain.aggregates.route import Choice
+from domain.aggregates.route import Fitness, is_fitter
 from domain.events.message import Accepted
 from domain.values import Carrier, Lane
 from infrastructure.jobs import enqueue
@@ -109,9 +109,15 @@ class Dispatcher:
         """What messages are routed by."""
         return self._accepted(messages)
 
-    def choose(self, message: UUID, accepted: Accepted) -> Choice | None:
-        """Where a message would go now."""
-        return self._network().choose(wanted_of(message, accepted))
+    def fitter(self, messages: Mapping[UUID, Accepted], *, than: str) -> set[UUID]:
+        """Those of some messages that would go now over a link that is fitter for them than this one."""
+        network, found = self._network(), set()
+        for message, accepted in messages.items():
+            wanted = wanted_of(message, accepted)
+            choice, here = network.choose(wanted), network.fitness_for(wanted).get(than, Fitness.NONE)
+            if choice is not None and is_fitter(choice.fitness, here):
+                found.add(message)
+        return found
 
     def links_of(self, carrier: Carrier) -> list[str]:
         """Names of the links that take a carrier's numbers now."""

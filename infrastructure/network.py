@@ -6,6 +6,7 @@ from typing import get_args
 from uuid import UUID
 
 from application.choose_route import Network
+from application.keep_circuits import breaker_stream
 from application.manage_routes import STREAM
 from domain.aggregates import fold, link, route
 from domain.aggregates.link import Link
@@ -23,11 +24,6 @@ _AGE_SECONDS = 1.0
 def condition_stream(name: str, connection: int = 1) -> UUID:
     """Where it is told how a connection of a link does; apart from the configuration, which is read whole."""
     return stream_id("link-condition", name, *([str(connection)] if connection > 1 else []))
-
-
-def breaker_stream(name: str) -> UUID:
-    """Where it is told whether a link's circuit is closed."""
-    return stream_id("link-breaker", name)
 
 
 class NetworkReader:

@@ -31,6 +31,7 @@ from infrastructure.carriage import LinkCarriage
 from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
+from infrastructure.circuits import Circuits
 from infrastructure.jobs import define_submit, make_broker, queue_name
 from infrastructure.link_settings import link_settings
 from infrastructure.network import condition_stream
@@ -70,6 +71,7 @@ class Shared:
     replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
+    circuits: Circuits
 
 
 class Slot:
@@ -81,6 +83,7 @@ class Slot:
         self._id = id_
         self._shared = shared
         self._loop = asyncio.get_running_loop()
+        self._watch = shared.circuits.watch(configured)
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -89,6 +92,7 @@ class Slot:
             clock=time.monotonic,
             random=random.random,
             on_late_answer=self._note_late,
+            on_answer=self._watch.answered,
             listeners=shared.listeners,
         )
         self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
@@ -164,6 +168,7 @@ class Slot:
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
         await self._shared.receipts(self._id.link, receipts)
+        self._watch.reported(receipts)
 
     async def _store_replies(self, replies: Sequence[Reply]) -> None:
         await self._shared.replies(self._id.link, replies)

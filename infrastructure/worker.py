@@ -15,6 +15,7 @@ from infrastructure.abandoned import take_over
 from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
+from infrastructure.circuits import Circuits
 from infrastructure.lease import Leases
 from infrastructure.slot import Shared, Slot, SlotId
 
@@ -37,6 +38,7 @@ class Worker:
         self._unusable: dict[SlotId, Configured] = {}
         self._ports: set[str] = set()
         self._background = Background()
+        self._circuits = Circuits(platform)
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
@@ -48,6 +50,7 @@ class Worker:
             replies=_reply_recorder(platform),
             listeners=SgipListeners(),
             background=self._background,
+            circuits=self._circuits,
         )
 
     @property
@@ -57,15 +60,16 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
-        matcher = asyncio.create_task(self._match(stop))
+        beside = [asyncio.create_task(each(stop)) for each in (self._match, self._keep_circuits)]
         try:
             while not stop.is_set():
                 await self._look()
                 await pause(stop, _LOOK_SECONDS)
         finally:
             await self._end_all()
-            matcher.cancel()
-            await asyncio.gather(matcher, return_exceptions=True)
+            for each in beside:
+                each.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._background.finish()
             self._leases.close()
 
@@ -137,6 +141,18 @@ class Worker:
         for port in self._ports - used:
             self._leases.release(port)
         self._ports &= used
+
+    async def _keep_circuits(self, stop: asyncio.Event) -> None:
+        """Take others before links that do badly, and take them again, once a second."""
+        while not stop.is_set():
+            await pause(stop, _LOOK_SECONDS)
+            try:
+                links = await self._platform.directory.links()
+                here = {id_.link for id_ in self._slots}
+                first = {id_.link for id_ in self._slots if id_.number == 1}
+                await self._circuits.look(links, here=here, first=first)
+            except Exception as error:  # noqa: BLE001  (the database is away: the next look tries again)
+                _log.warning("the circuits of links wait: %s", type(error).__name__)
 
     async def _match(self, stop: asyncio.Event) -> None:
         """Look at held receipts again and again: their messages may be known by now."""
