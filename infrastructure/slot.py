@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -70,6 +70,8 @@ class Shared:
     replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
+    holds: Callable[[str], bool]
+    """Whether this process is sure to hold a lease at this moment."""
 
 
 class Slot:
@@ -91,7 +93,9 @@ class Slot:
             on_late_answer=self._note_late,
             listeners=shared.listeners,
         )
-        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
+        self.carriage = LinkCarriage(
+            self.link, name=id_.link, window=configured.window, owned=lambda: shared.holds(id_.lease)
+        )
         self._submitter = MessageSubmitter(
             store=platform.store,
             vault=platform.vault,

@@ -73,11 +73,19 @@ class Account:
         self.script = script
         self.callback = callback
         self.submits = 0
+        self.sessions = 0
+        self.most_sessions = 0
+        """Connections by which the client submits: now, and at most at one time."""
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def enter(self) -> None:
+        """A session of the client more."""
+        self.sessions += 1
+        self.most_sessions = max(self.most_sessions, self.sessions)
 
     def deliver(self, owed: Owed) -> None:
         self._waiting.append(owed)

@@ -156,6 +156,8 @@ class Peer(asyncio.Protocol):
         self.account = account
         self._receives = receives
         self._submits = submits
+        if submits:
+            account.enter()
         if self._receives:
             account.receivers.append(self)
             account.pump()
@@ -165,6 +167,7 @@ class Peer(asyncio.Protocol):
         account, self.account = self.account, None
         if account is None:
             return
+        account.sessions -= self._submits
         self._receives = self._submits = False
         if self in account.receivers:
             account.receivers.remove(self)

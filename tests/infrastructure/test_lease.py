@@ -71,16 +71,18 @@ def test_closing_gives_everything_up(one, two):
     assert two.acquire("b")
 
 
-def test_what_is_held_is_checked(one):
-    assert one.check(), "nothing is held, so nothing is lost"
+def test_a_sign_of_life_keeps_what_is_held(one):
+    assert one.keep(), "nothing is held, so nothing is lost"
     assert one.acquire("a")
-    assert one.check()
+    assert one.keep()
 
 
-def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_check_and_owns_nothing(one, two, database_url):
+def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_sign_of_life_and_owns_nothing(
+    one, two, database_url
+):
     assert one.acquire("a")
     cut(database_url)
-    assert not one.check()
+    assert not one.keep()
     eventually(lambda: two.acquire("a"))
     assert not one.acquire("a")
 
@@ -88,9 +90,9 @@ def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_check_and_owns_no
 def test_an_owner_whose_connection_is_cut_can_own_again(one, database_url):
     assert one.acquire("a")
     cut(database_url)
-    assert not one.check()
+    assert not one.keep()
     eventually(lambda: one.acquire("a"))
-    assert one.check()
+    assert one.keep()
 
 
 def test_a_lost_connection_that_another_name_finds_out_loses_all_names(one, two, database_url):
