@@ -17,11 +17,11 @@ BEAT_SECONDS = 1.0
 """How often an owner gives a sign of life."""
 SURE_SECONDS = 4.0
 """How long it may be sure of what it owns after one."""
-_SILENCE_SECONDS = 5
+_SILENCE_SECONDS = 5.5
 """How long PostgreSQL waits for one: whoever comes next gets the lease when the owner has long stopped."""
-_ANSWER_SECONDS = 2.5
-_CONNECT_SECONDS = 3
-_SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS}s', false)"
+_ANSWER_SECONDS = 2.0
+_CONNECT_SECONDS = 2
+_SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS * 1_000:.0f}ms', false)"
 
 
 class Leases:

@@ -37,6 +37,7 @@ from infrastructure.network import condition_stream
 
 _FINISH_SECONDS = 4.0
 """How long started messages may take to be answered: more than the pauses between a part's tries together."""
+_HURRY_SECONDS = 0.5
 _STOP_MS = 15_000
 _LONGEST_REASON = 200
 _log = logging.getLogger(__name__)
@@ -117,19 +118,22 @@ class Slot:
         self._tasks = [running, self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))]
         self._consumers = [self._consume(lane) for lane in Lane]
 
-    async def end(self) -> None:
-        """Take no more jobs, finish the window, unbind; what was not started goes back to its queue."""
+    async def end(self, *, hurry: bool = False) -> None:
+        """Take no more jobs, finish the window, unbind; what was not started goes back to its queue.
+
+        In a `hurry` only answers that come at once are waited for: the connection is somebody else's soon.
+        """
         self._ending = True
         running, doubting = self._tasks
         doubting.cancel()
         stopping = (asyncio.to_thread(consumer.stop, _STOP_MS) for consumer in self._consumers)
         # The closing link is what ends the jobs that the threads of the consumers wait for.
-        await asyncio.gather(*stopping, self._close())
+        await asyncio.gather(*stopping, self._close(hurry))
         await asyncio.gather(running, return_exceptions=True)
 
-    async def _close(self) -> None:
-        await self.carriage.finish(_FINISH_SECONDS)
-        await self.link.close()
+    async def _close(self, hurry: bool) -> None:
+        await self.carriage.finish(_HURRY_SECONDS if hurry else _FINISH_SECONDS)
+        await self.link.close(hurry=hurry)
 
     # Jobs.
 

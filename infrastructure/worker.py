@@ -86,7 +86,7 @@ class Worker:
             if lost:
                 _log.error("%d leases are lost: their connections end", len(lost))
             for id_ in lost:
-                self._end(id_)
+                self._end(id_, hurry=True)
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _with_leases(self, ask: Callable[[], Answer]) -> Answer:
@@ -146,15 +146,15 @@ class Worker:
             return
         await self._release(id_.lease)
 
-    def _end(self, id_: SlotId) -> asyncio.Task[None]:
+    def _end(self, id_: SlotId, *, hurry: bool = False) -> asyncio.Task[None]:
         """Begin to end a connection, once; until that is done it is not started again."""
         if id_ not in self._ends:
-            self._ends[id_] = asyncio.create_task(self._take_leave(id_))
+            self._ends[id_] = asyncio.create_task(self._take_leave(id_, hurry))
         return self._ends[id_]
 
-    async def _take_leave(self, id_: SlotId) -> None:
+    async def _take_leave(self, id_: SlotId, hurry: bool) -> None:
         try:
-            await self._slots[id_].end()
+            await self._slots[id_].end(hurry=hurry)
         finally:
             await self._release(id_.lease)
             del self._slots[id_], self._ends[id_]

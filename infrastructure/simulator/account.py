@@ -14,6 +14,7 @@ class Counters:
     """What the carrier has seen and done, over all accounts."""
 
     binds: int = 0
+    unbinds: int = 0
     submitted: int = 0
     taken: int = 0
     refused: int = 0

@@ -130,6 +130,7 @@ class Peer(asyncio.Protocol):
             case Login() as login:
                 self._log_in(login)
             case Farewell(answer):
+                self._simulator.counters.unbinds += self._submits
                 self._send(answer)
                 self.hang_up()
             case Welcome():
