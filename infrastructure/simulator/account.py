@@ -14,7 +14,6 @@ class Counters:
     """What the carrier has seen and done, over all accounts."""
 
     binds: int = 0
-    unbinds: int = 0
     submitted: int = 0
     taken: int = 0
     refused: int = 0
@@ -74,14 +73,22 @@ class Account:
         self.script = script
         self.callback = callback
         self.submits = 0
-        self.sessions = 0
-        self.most_sessions = 0
+        self.sessions = self.most_sessions = 0
         """Connections by which the client submits: now, and at most at one time."""
+        self.allowed_sessions = 0
+        """How many it may have; 0 is no limit."""
+        self.unbinds = 0
+        """How many of them the client has ended politely."""
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """It has as many sessions as it may have."""
+        return 0 < self.allowed_sessions <= self.sessions
 
     def enter(self) -> None:
         """A session of the client more."""

@@ -130,7 +130,8 @@ class Peer(asyncio.Protocol):
             case Login() as login:
                 self._log_in(login)
             case Farewell(answer):
-                self._simulator.counters.unbinds += self._submits
+                if self.account is not None:
+                    self.account.unbinds += self._submits
                 self._send(answer)
                 self.hang_up()
             case Welcome():
@@ -145,6 +146,8 @@ class Peer(asyncio.Protocol):
             status = status or entry.unknown_account
         elif not login.proves(account.password):
             status = status or entry.wrong_secret
+        elif account.full:
+            status = status or entry.already
         self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:
             self._simulator.counters.binds += 1

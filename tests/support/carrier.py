@@ -43,7 +43,7 @@ def _settings(order: Mapping[str, Any]) -> SimulatorSettings:
 def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]:
     """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "receipt" | "count" | "sessions"}`.
 
-    Sessions are told by account: now, and at most since they were last counted `anew`.
+    Sessions are told by account: now, at most since they were last counted `anew`, ended politely.
     """
     name = command.get("system_id", "")
     match command["do"]:
@@ -65,7 +65,10 @@ def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]
             # Receipts that wait for their time count as owed: a carrier that owes nothing has said everything.
             return {"owed": owed + len(simulator._due), **asdict(simulator.counters)}
         case "sessions":
-            each = {name: (each.sessions, each.most_sessions) for name, each in simulator.accounts.items()}
+            each = {
+                name: {"now": of.sessions, "most": of.most_sessions, "unbinds": of.unbinds}
+                for name, of in simulator.accounts.items()
+            }
             for account in simulator.accounts.values() if command.get("anew") else ():
                 account.most_sessions = account.sessions
             return each

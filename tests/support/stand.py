@@ -126,7 +126,7 @@ class Stand:
                     start_new_session=True,
                 )
         if "api" in names:
-            until(self.api_answers, seconds=20, what="the API answers")
+            until(self.api_answers, seconds=60, what="the API answers")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -373,10 +373,10 @@ class Stand:
         )
         return dict(self.rows(query, (names,)))
 
-    def sessions(self, *, anew: bool = False) -> dict[str, tuple[int, int]]:
-        """Sessions at the carriers by link: now, and at most since they were last counted `anew`."""
+    def sessions(self, what: str = "now", *, anew: bool = False) -> dict[str, int]:
+        """Sessions at the carriers by link: `now`, `most` since they were last counted `anew`, or `unbinds`."""
         told = [carrier.ask(do="sessions", anew=anew) for carrier in self.carriers.values()]
-        return {name: (now, most) for each in told for name, (now, most) in each.items()}
+        return {name: int(counted[what]) for each in told for name, counted in each.items()}
 
     def connected(self) -> set[str]:
         """Names of the links that the read models show as connected."""
