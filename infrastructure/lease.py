@@ -43,7 +43,7 @@ class Leases:
         """Whether this process owns the name now; taken if nobody else does. A lost database is a no."""
         if name in self._held:
             return True
-        if self._ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", name):
+        if self.ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", name):
             self._held.add(name)
         return name in self._held
 
@@ -51,27 +51,18 @@ class Leases:
         """Let somebody else own the name."""
         if name in self._held:
             self._held.discard(name)
-            self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", name)
+            self.ask("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", name)
 
     def keep(self) -> bool:
         """Give a sign of life; whether everything acquired is still owned. After a no nothing is."""
-        return not self._held or self._ask("SELECT true")
+        return not self._held or (self.ask("SELECT true") and bool(self._held))
 
     def holds(self, name: str) -> bool:
         """Whether this process is sure to own the name at this moment."""
         return name in self._held and self._clock() < self._sure_until
 
-    def close(self) -> None:
-        """Give everything up."""
-        self._held.clear()
-        for end in (self._connection, self._line):
-            if end is not None:
-                with suppress(psycopg.Error, OSError):
-                    end.close()
-        self._connection = self._line = None
-
-    def _ask(self, question: str, *parameters: str) -> bool:
-        """The answer to a question; where none comes in time, everything is given up."""
+    def ask(self, question: str, *parameters: str | float) -> bool:
+        """Whether PostgreSQL says yes; where it says nothing in time, everything is given up."""
         began = self._clock()
         try:
             connection = self._open()
@@ -82,6 +73,15 @@ class Leases:
             return False
         self._sure_until = began + SURE_SECONDS
         return row is not None and bool(row[0])
+
+    def close(self) -> None:
+        """Give everything up."""
+        self._held.clear()
+        for end in (self._connection, self._line):
+            if end is not None:
+                with suppress(psycopg.Error, OSError):
+                    end.close()
+        self._connection = self._line = None
 
     def _open(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._connection is None or self._connection.closed:
@@ -105,10 +105,10 @@ class Leases:
 
 
 @contextmanager
-def kept(leases: Leases, *, on_lost: Callable[[], object]) -> Iterator[None]:
+def kept(leases: Leases, *, on_lost: Callable[[], object], each_time: Callable[[], object]) -> Iterator[None]:
     """Signs of life from a thread of its own while the body runs, which leaves the leases alone.
 
-    `on_lost` is called from that thread, once nothing is owned any more.
+    From that thread `each_time` is called with every one, and `on_lost` once nothing is owned any more.
     """
     over = threading.Event()
 
@@ -117,6 +117,7 @@ def kept(leases: Leases, *, on_lost: Callable[[], object]) -> Iterator[None]:
             if not leases.keep():
                 on_lost()
                 return
+            each_time()
 
     thread = threading.Thread(target=beat, name="leases", daemon=True)
     thread.start()

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvloop
 from dramatiq.brokers.redis import RedisBroker
@@ -13,6 +14,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from infrastructure import projector
 from infrastructure.bootstrap import NOBODY_WAITS, Platform, collect_rarely, platform
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases, kept
 from infrastructure.log_reader import LogReader
@@ -39,6 +41,7 @@ def run_scheduler(settings: Settings) -> None:
 
     async def work(made: Platform, stop: asyncio.Event) -> None:
         leases, loop = Leases(settings.database_url), asyncio.get_running_loop()
+        look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
         broker = make_broker(settings.redis_url)
         with _dispatcher(made, broker) as dispatcher:
             scheduler = Scheduler(made, broker, dispatcher)
@@ -46,7 +49,8 @@ def run_scheduler(settings: Settings) -> None:
                 lost = asyncio.Event()
                 if await asyncio.to_thread(leases.acquire, "scheduler"):
                     ending = asyncio.create_task(_pass_on(stop, lost))
-                    with kept(leases, on_lost=lambda: loop.call_soon_threadsafe(lost.set)):  # noqa: B023
+                    on_lost = partial(loop.call_soon_threadsafe, lost.set)
+                    with kept(leases, on_lost=on_lost, each_time=look_after_writers):
                         await scheduler.run(lost)
                     ending.cancel()
                 else:
@@ -62,12 +66,13 @@ def run_dispatcher(settings: Settings) -> None:
     stop, lost = threading.Event(), threading.Event()
     _on_signal(stop, lost)
     leases = Leases(settings.database_url)
+    look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
     with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
         collect_rarely()
         while not stop.is_set():
             lost.clear()
             if not stop.is_set() and leases.acquire("dispatcher"):
-                with kept(leases, on_lost=lost.set):
+                with kept(leases, on_lost=lost.set, each_time=look_after_writers):
                     dispatcher.run(lost)
             else:
                 stop.wait(_TURN_SECONDS)

@@ -18,6 +18,7 @@ from infrastructure.abandoned import take_over
 from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
+from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.lease import BEAT_SECONDS, Leases
 from infrastructure.slot import Shared, Slot, SlotId
 
@@ -36,7 +37,7 @@ class Worker:
     def __init__(self, platform: Platform, *, redis_url: str) -> None:
         settling = Settling()
         self._platform = platform
-        self._leases = Leases(platform.settings.database_url)
+        self._leases, self._schema = Leases(platform.settings.database_url), platform.settings.db_schema
         self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leases")
         self._slots: dict[SlotId, Slot] = {}
         self._ends: dict[SlotId, asyncio.Task[None]] = {}
@@ -82,11 +83,13 @@ class Worker:
         """Whatever else this process waits for, a connection whose lease is lost ends: it may be somebody else's."""
         while True:
             await self._with_leases(self._leases.keep)
-            lost = [id_ for id_ in self._slots if not self._leases.holds(id_.lease)]
+            owned = self._slots.keys() - self._ends.keys()
+            lost = [id_ for id_ in owned if not self._leases.holds(id_.lease)]
             if lost:
                 _log.error("%d leases are lost: their connections end", len(lost))
             for id_ in lost:
                 self._end(id_, hurry=True)
+            await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _with_leases(self, ask: Callable[[], Answer]) -> Answer:

@@ -97,9 +97,10 @@ def open_scene(
     script: Script = WEATHER,
     terms: Mapping[str, Terms] = {"demo": Terms()},
     links: Collection[LinkSpec] = LINKS,
+    **settings: object,
 ) -> Iterator[Scene]:
     """A stand with every process running, its links bound, and clients ready to send."""
-    with open_stand(folder, script=script, terms=terms, links=links) as stand:
+    with open_stand(folder, script=script, terms=terms, links=links, **settings) as stand:
         for name in {link.at for link in links} - set(stand.carriers):
             stand.start_carrier(name, script=script)
         stand.start(*PLATFORM)

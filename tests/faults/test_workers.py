@@ -13,8 +13,8 @@ from tests.faults.scene import Scene, open_scene
 from tests.support.silent_line import SilentLine, silent_line
 from tests.support.stand import LinkSpec, until
 
-BURST = 400
-WIRE = 80
+BURST = 300
+WIRE = 60
 TAKEN_OVER_SECONDS = 30
 """Ten are promised, which a busy machine may stretch; how many it took is printed."""
 IN_DOUBT = "message.submission_in_doubt"
@@ -38,7 +38,8 @@ WORKERS = ("worker", "worker-2", "worker-3")
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("stand") / "it", links=LINKS.values()) as opened:
+    folder = tmp_path_factory.mktemp("stand") / "it"
+    with open_scene(folder, links=LINKS.values(), worker_threads=2, worker_poll_ms=200) as opened:
         yield opened
 
 

@@ -5,7 +5,7 @@ So it looks to both ends when a machine vanishes, or when something in between f
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from psycopg.conninfo import conninfo_to_dict
@@ -16,8 +16,8 @@ _OCTETS = 65_536
 class SilentLine:
     """Use `silent_line`. `port` is where it takes connections."""
 
-    def __init__(self, to: str) -> None:
-        self._to = to
+    def __init__(self, reach: Callable[[], socket.socket]) -> None:
+        self._reach = reach
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._door.getsockname()[1]
         self._carries = threading.Event()
@@ -48,8 +48,7 @@ class SilentLine:
         with suppress(OSError):
             while True:
                 here, _ = self._door.accept()
-                there = socket.socket(socket.AF_UNIX)
-                there.connect(self._to)
+                there = self._reach()
                 self._ends += [here, there]
                 for pair in ((here, there), (there, here)):
                     threading.Thread(target=self._carry, args=pair, daemon=True).start()
@@ -68,10 +67,18 @@ class SilentLine:
 
 @contextmanager
 def silent_line(database_url: str) -> Iterator[tuple[SilentLine, str]]:
-    """A line to the embedded PostgreSQL of this URL, and the URL over it; it carries until it is told not to."""
+    """A line to the PostgreSQL of this URL, and the URL over it; it carries until it is told not to."""
     info = conninfo_to_dict(database_url)
-    line = SilentLine(f"{info['host']}/.s.PGSQL.{info['port']}")
+    line = SilentLine(lambda: _reach(str(info["host"]), int(info.get("port") or 5432)))
     try:
         yield line, f"postgresql://{info['user']}:{info['password']}@127.0.0.1:{line.port}/{info['dbname']}"
     finally:
         line.close()
+
+
+def _reach(host: str, port: int) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_connection((host, port))
+    reached = socket.socket(socket.AF_UNIX)
+    reached.connect(f"{host}/.s.PGSQL.{port}")
+    return reached
