@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from application.choose_route import Network, wanted_of
 from application.reactions import TOPICS, SubmitJob, jobs
 from application.submit_messages import Via
-from domain.aggregates.route import Fitness, is_fitter
+from domain.aggregates.route import Choice, Fitness, is_fitter
 from domain.events.message import Accepted
 from domain.values import Carrier, Lane
 from infrastructure.jobs import enqueue
