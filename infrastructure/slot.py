@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -28,10 +28,12 @@ from infrastructure.abandoned import Takeover, doubt_abandoned
 from infrastructure.background import Background
 from infrastructure.bootstrap import Platform, new_id
 from infrastructure.carriage import LinkCarriage
+from infrastructure.carriers.figures import Figures
 from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
 from infrastructure.jobs import define_submit, make_broker, queue_name
+from infrastructure.link_figures import Teller
 from infrastructure.link_settings import link_settings
 from infrastructure.network import condition_stream
 
@@ -70,6 +72,10 @@ class Shared:
     replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
+    worker: str
+    """How operators tell this process from others."""
+    on_change: Callable[[], None]
+    """A connection came or went."""
 
 
 class Slot:
@@ -81,6 +87,7 @@ class Slot:
         self._id = id_
         self._shared = shared
         self._loop = asyncio.get_running_loop()
+        self._figures = Figures(since=time.monotonic())
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -89,9 +96,20 @@ class Slot:
             clock=time.monotonic,
             random=random.random,
             on_late_answer=self._note_late,
+            on_answer=self._note_answer,
             listeners=shared.listeners,
         )
         self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
+        self.tell = Teller(
+            link=id_.link,
+            connection=id_.number,
+            worker=shared.worker,
+            window=configured.window,
+            carrier=self.link,
+            figures=self._figures,
+            now=time.monotonic,
+            wall=time.time,
+        )
         self._submitter = MessageSubmitter(
             store=platform.store,
             vault=platform.vault,
@@ -163,13 +181,24 @@ class Slot:
     # What the carrier says.
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
-        await self._shared.receipts(self._id.link, receipts)
+        lags = await self._shared.receipts(self._id.link, receipts)
+        now = time.monotonic()
+        for receipt in receipts:
+            self._figures.reported(receipt.status, now)
+        for lag in lags:
+            self._figures.lags.add(lag.total_seconds(), now)
 
     async def _store_replies(self, replies: Sequence[Reply]) -> None:
         await self._shared.replies(self._id.link, replies)
+        self._figures.replies += len(replies)
+
+    def _note_answer(self, answer: Answer, seconds: float) -> None:
+        self._figures.answered(answer, seconds, time.monotonic())
 
     def _note_state(self, state: LinkState) -> None:
         """Connected and lost are facts too; losing one of them is no harm, so nobody waits."""
+        self._figures.moved(state, time.monotonic())
+        self._shared.on_change()
         fact = self._fact(state)
         if fact is not None:
             entry = Entry(

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections import Counter
 from collections.abc import Mapping
 
@@ -16,6 +18,7 @@ from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.lease import Leases
+from infrastructure.link_board import Board, BoardWriter
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
@@ -40,6 +43,8 @@ class Worker:
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
+        self._board = Board(redis_url, schema=platform.settings.db_schema)
+        self._figures = BoardWriter(self._board, lambda: [slot.tell() for slot in self._slots.values()])
         self._shared = Shared(
             platform=platform,
             redis_url=redis_url,
@@ -48,6 +53,8 @@ class Worker:
             replies=_reply_recorder(platform),
             listeners=SgipListeners(),
             background=self._background,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            on_change=self._figures.soon,
         )
 
     @property
@@ -57,16 +64,18 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
-        matcher = asyncio.create_task(self._match(stop))
+        beside = [asyncio.create_task(each) for each in (self._match(stop), self._figures.run())]
         try:
             while not stop.is_set():
                 await self._look()
                 await pause(stop, _LOOK_SECONDS)
         finally:
             await self._end_all()
-            matcher.cancel()
-            await asyncio.gather(matcher, return_exceptions=True)
+            for each in beside:
+                each.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._background.finish()
+            self._board.close()
             self._leases.close()
 
     async def _look(self) -> None:
