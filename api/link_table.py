@@ -131,7 +131,7 @@ def _age(since: datetime | None, at: datetime) -> str:
     if since is None:
         return _UNKNOWN
     rest = max(int((at - since).total_seconds()), 0)
-    parts = []
+    parts: list[str] = []
     for seconds, unit in _AGES:
         count, rest = divmod(rest, seconds)
         if count or parts:

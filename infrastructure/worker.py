@@ -18,7 +18,7 @@ from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.lease import Leases
-from infrastructure.link_board import Board, BoardWriter
+from infrastructure.link_board import BoardWriter
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
@@ -43,8 +43,11 @@ class Worker:
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
-        self._board = Board(redis_url, schema=platform.settings.db_schema)
-        self._figures = BoardWriter(self._board, lambda: [slot.tell() for slot in self._slots.values()])
+        self._figures = BoardWriter(
+            redis_url,
+            schema=platform.settings.db_schema,
+            tell=lambda: [slot.tell() for slot in self._slots.values()],
+        )
         self._shared = Shared(
             platform=platform,
             redis_url=redis_url,
@@ -75,7 +78,6 @@ class Worker:
                 each.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await self._background.finish()
-            self._board.close()
             self._leases.close()
 
     async def _look(self) -> None:
@@ -135,6 +137,7 @@ class Worker:
 
     async def _end(self, id_: SlotId) -> None:
         await self._slots.pop(id_).end()
+        await self._figures.erase(id_.link, id_.number)
         self._leases.release(id_.lease)
 
     async def _end_all(self) -> None:
