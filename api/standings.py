@@ -13,7 +13,7 @@ from api.report_schemas import ConnectionStanding, LinkStanding, LiveFigures
 from domain.values import Lane
 from infrastructure import jobs, link_standing
 from infrastructure.bootstrap import Platform
-from infrastructure.link_board import BoardReader
+from infrastructure.link_board import Board
 from infrastructure.link_figures import ConnectionFigures
 from infrastructure.link_standing import NetworkStanding
 from projections import links, messages
@@ -32,9 +32,7 @@ class Standings:
         settings = platform.settings
         self._platform = platform
         self._broker = jobs.make_broker(settings.redis_url) if settings.redis_url else None
-        self._board = (
-            BoardReader(settings.redis_url, schema=settings.db_schema) if settings.redis_url else None
-        )
+        self._board = Board(settings.redis_url, schema=settings.db_schema) if settings.redis_url else None
         self._known = NetworkStanding()
         self._looked = float("-inf")
 
@@ -68,7 +66,7 @@ class Standings:
             async with asyncio.timeout(2 * PROBE_SECONDS):
                 self._known = await self.look()
         except Exception:  # noqa: BLE001  (the page must show what else there is)
-            self._known = NetworkStanding(database=False, board=False)
+            self._known = NetworkStanding(database=False)
 
     async def _ask_redis(self, lines: Sequence[LinkLine]) -> tuple[Told | None, Queued | None]:
         board, broker = self._board, self._broker
@@ -77,7 +75,7 @@ class Standings:
         connections = {line.name: line.connections for line in lines}
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                return await asyncio.to_thread(lambda: (board(connections), _queued(broker, lines)))
+                return await asyncio.to_thread(lambda: (board.read(connections), _queued(broker, lines)))
         except (redis.RedisError, TimeoutError):
             return None, None
 

@@ -7,10 +7,12 @@ Losing the board loses nothing: it is filled again within a second.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 import redis
-from redis.asyncio import Redis
 
 from infrastructure.link_figures import ConnectionFigures
 
@@ -23,8 +25,8 @@ _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(ConnectionFigures).decode
 
 
-class BoardReader:
-    """Reads figures by link and connection. Nothing connects before it is used."""
+class Board:
+    """Figures by link and connection. Nothing connects before it is used; every call may raise RedisError."""
 
     def __init__(self, redis_url: str, *, schema: str) -> None:
         self._redis = redis.Redis.from_url(
@@ -32,39 +34,44 @@ class BoardReader:
         )
         self._schema = schema
 
-    def __call__(self, connections: Mapping[str, int]) -> dict[str, tuple[ConnectionFigures, ...]]:
-        """The figures of each link, given how many connections it has; those that nobody tells are missing.
-
-        Raises RedisError.
-        """
+    def read(self, connections: Mapping[str, int]) -> dict[str, tuple[ConnectionFigures, ...]]:
+        """The figures of each link, given how many connections it has; those that nobody tells are missing."""
         keys = [
-            _key(self._schema, link, number)
-            for link, many in connections.items()
-            for number in range(1, many + 1)
+            self._key(link, number) for link, many in connections.items() for number in range(1, many + 1)
         ]
         texts = self._redis.mget(keys) if keys else []
         told = [each for text in texts if (each := _told(text)) is not None]
         return {link: tuple(each for each in told if each.link == link) for link in connections}
 
+    def write(self, connections: Sequence[ConnectionFigures]) -> None:
+        """Show the figures of these connections for a while."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for each in connections:
+                pipe.set(self._key(each.link, each.connection), msgspec.json.encode(each), ex=LIFE_SECONDS)
+            pipe.execute()
+
+    def erase(self, link: str, connection: int) -> None:
+        """Nobody runs the connection any more."""
+        self._redis.delete(self._key(link, connection))
+
     def close(self) -> None:
         """Let go of the connections."""
         self._redis.close()
+
+    def _key(self, link: str, connection: int) -> str:
+        return f"smsledger:{self._schema}:figures:{link}:{connection}"
 
 
 class BoardWriter:
     """Writes what `tell` gives, until `run` is cancelled; while Redis is away nothing is kept for later.
 
-    Lives in one event loop, and takes no thread: those may be busy with ending connections.
+    It has a thread of its own: those of the loop may be busy with ending connections.
     """
 
-    def __init__(
-        self, redis_url: str, *, schema: str, tell: Callable[[], Sequence[ConnectionFigures]]
-    ) -> None:
-        self._redis = Redis.from_url(
-            redis_url, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS
-        )
-        self._schema = schema
+    def __init__(self, board: Board, tell: Callable[[], Sequence[ConnectionFigures]]) -> None:
+        self._board = board
         self._tell = tell
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figures")
         self._news = asyncio.Event()
         self._away = False
 
@@ -77,27 +84,22 @@ class BoardWriter:
         try:
             while True:
                 self._news.clear()
-                await self._guarded(self._write)
-                try:
+                await self._guarded(lambda: self._in_thread(partial(self._board.write, self._tell())))
+                with suppress(TimeoutError):
                     async with asyncio.timeout(EVERY_SECONDS):
                         await self._news.wait()
-                except TimeoutError:
-                    continue
         finally:
-            await self._redis.aclose()
+            self._thread.shutdown(wait=False)
+            self._board.close()
 
     async def erase(self, link: str, connection: int) -> None:
-        """Nobody here runs the connection any more."""
-        await self._guarded(lambda: self._redis.delete(_key(self._schema, link, connection)))
+        """Nobody here runs the connection any more; what is being written of it comes first."""
+        await self._guarded(lambda: self._in_thread(partial(self._board.erase, link, connection)))
 
-    async def _write(self) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for each in self._tell():
-                key = _key(self._schema, each.link, each.connection)
-                pipe.set(key, msgspec.json.encode(each), ex=LIFE_SECONDS)
-            await pipe.execute()
+    def _in_thread(self, work: Callable[[], None]) -> Awaitable[None]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def _guarded(self, work: Callable[[], Awaitable[object]]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Messages go on, whatever becomes of their figures."""
         try:
             await work()
@@ -107,10 +109,6 @@ class BoardWriter:
             self._away = True
         else:
             self._away = False
-
-
-def _key(schema: str, link: str, connection: int) -> str:
-    return f"smsledger:{schema}:figures:{link}:{connection}"
 
 
 def _told(text: object) -> ConnectionFigures | None:

@@ -45,7 +45,8 @@ def families(network: NetworkStanding) -> Iterator[Metric]:
     """Every figure of every link as it was last seen."""
     told = [each for of in network.links for each in of.told or ()]
     yield _plain("database_up", "1: the read models could be read.", network.database)
-    yield _plain("redis_up", "1: queues and live figures could be read.", network.board)
+    if network.database:
+        yield _plain("redis_up", "1: queues and live figures could be read.", network.board)
     yield _info(network.links)
     for name, text, value in _LINK_GAUGES:
         family = GaugeMetricFamily(f"smsledger_link_{name}", text, labels=_OF_LINK)

@@ -125,7 +125,7 @@ class LinkStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStanding:
-    """All links by name, and whether what they stand in could be read."""
+    """All links by name, and whether what they stand in could be read; without the database Redis was not asked."""
 
     links: Sequence[LinkStanding] = field(default=())
     database: bool = True

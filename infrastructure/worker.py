@@ -18,7 +18,7 @@ from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.lease import Leases
-from infrastructure.link_board import BoardWriter
+from infrastructure.link_board import Board, BoardWriter
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
@@ -44,8 +44,7 @@ class Worker:
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
         self._figures = BoardWriter(
-            redis_url,
-            schema=platform.settings.db_schema,
+            Board(redis_url, schema=platform.settings.db_schema),
             tell=lambda: [slot.tell() for slot in self._slots.values()],
         )
         self._shared = Shared(

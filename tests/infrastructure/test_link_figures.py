@@ -17,7 +17,7 @@ from infrastructure import link_board
 from infrastructure.bootstrap import Platform, platform
 from infrastructure.carriers.figures import ANSWER_SECONDS
 from infrastructure.carriers.traffic import LinkPhase
-from infrastructure.link_board import BoardReader
+from infrastructure.link_board import Board, BoardWriter
 from infrastructure.link_figures import ConnectionFigures, merge
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import serve
@@ -45,8 +45,8 @@ def ours(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Platform
 
 
 @pytest.fixture
-def board(redis_url: str) -> Iterator[BoardReader]:
-    reader = BoardReader(redis_url, schema="smsledger")
+def board(redis_url: str) -> Iterator[Board]:
+    reader = Board(redis_url, schema="smsledger")
     yield reader
     reader.close()
 
@@ -103,13 +103,13 @@ def test_the_last_error_of_a_link_is_the_latest_of_its_connections():
 # The board.
 
 
-def test_what_cannot_be_read_is_not_shown(board: BoardReader, redis_url: str):
+def test_what_cannot_be_read_is_not_shown(board: Board, redis_url: str):
     with redis.Redis.from_url(redis_url) as client:
         client.set(f"smsledger:smsledger:figures:{LINK}:1", b'{"of": "another version"}')
-    assert board({LINK: 1, "none": 2}) == {LINK: (), "none": ()}
+    assert board.read({LINK: 1, "none": 2}) == {LINK: (), "none": ()}
 
 
-def test_the_figures_of_a_link_are_what_its_carrier_saw(ours: Platform, board: BoardReader):
+def test_the_figures_of_a_link_are_what_its_carrier_saw(ours: Platform, board: Board):
     script = Script(
         seed=7,
         submit_delay_ms=5,
@@ -127,11 +127,11 @@ def test_the_figures_of_a_link_are_what_its_carrier_saw(ours: Platform, board: B
             await accept(ours, 100)
 
             def all_reported() -> bool:
-                seen = merge(board({LINK: 2})[LINK])
+                seen = merge(board.read({LINK: 2})[LINK])
                 return seen.taken + seen.refused == 100 and seen.delivered + seen.failed == seen.taken
 
             await until(all_reported, seconds=30)
-            link, counters = merge(board({LINK: 2})[LINK]), simulator.counters
+            link, counters = merge(board.read({LINK: 2})[LINK]), simulator.counters
             assert link.taken == counters.taken
             assert link.refused == counters.refused == sum(link.refusals.values()) > 0
             assert link.failed > 0
@@ -144,15 +144,15 @@ def test_the_figures_of_a_link_are_what_its_carrier_saw(ours: Platform, board: B
     asyncio.run(play())
 
 
-def test_a_disabled_link_is_not_told_any_more(ours: Platform, board: BoardReader):
+def test_a_disabled_link_is_not_told_any_more(ours: Platform, board: Board):
     async def play() -> None:
         await make_sample(ours)
         async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
             await configure(ours, to(ours, simulator.port))
             running.start()
-            await until(lambda: [each.phase for each in board({LINK: 1})[LINK]] == [LinkPhase.BOUND])
+            await until(lambda: [each.phase for each in board.read({LINK: 1})[LINK]] == [LinkPhase.BOUND])
             await disable_link(ours.store, name=LINK, reason="test", context=BY)
-            await until(lambda: board({LINK: 1})[LINK] == ())
+            await until(lambda: board.read({LINK: 1})[LINK] == ())
 
     asyncio.run(play())
 
@@ -171,10 +171,10 @@ def another_worker(ours: Platform) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_the_figures_of_a_killed_worker_vanish_and_another_tells_of_its_connections(
-    ours: Platform, board: BoardReader
+    ours: Platform, board: Board
 ):
     def tellers() -> list[int]:
-        return [int(each.worker.rpartition(":")[2]) for each in board({LINK: CONNECTIONS})[LINK]]
+        return [int(each.worker.rpartition(":")[2]) for each in board.read({LINK: CONNECTIONS})[LINK]]
 
     async def play() -> None:
         await make_sample(ours)
@@ -191,24 +191,23 @@ def test_the_figures_of_a_killed_worker_vanish_and_another_tells_of_its_connecti
     asyncio.run(play())
 
 
-def test_without_a_worker_nobody_tells(ours: Platform, board: BoardReader, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_worker_nobody_tells(ours: Platform, board: Board, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(link_board, "LIFE_SECONDS", 1)
-    writer = link_board.BoardWriter(ours.settings.redis_url, schema="smsledger", tell=lambda: [told()])
+    writer = BoardWriter(Board(ours.settings.redis_url, schema="smsledger"), tell=lambda: [told()])
 
     async def play() -> None:
         writing = asyncio.create_task(writer.run())
-        await until(lambda: board({LINK: 1})[LINK] == (told(),))
+        await until(lambda: board.read({LINK: 1})[LINK] == (told(),))
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-        await until(lambda: board({LINK: 1})[LINK] == ())
+        await until(lambda: board.read({LINK: 1})[LINK] == ())
 
     asyncio.run(play())
 
 
 def test_messages_go_on_while_nobody_sees_the_figures(ours: Platform, tmp_path: Path):
-    writer = link_board.BoardWriter(
-        f"unix://{tmp_path}/nobody.sock", schema="smsledger", tell=lambda: [told()]
-    )
+    nobody = Board(f"unix://{tmp_path}/nobody.sock", schema="smsledger")
+    writer = BoardWriter(nobody, tell=lambda: [told()])
 
     async def play() -> None:
         writing = asyncio.create_task(writer.run())
