@@ -22,7 +22,8 @@ from tests.support.networked import record
 from tests.support.read_models import catch_up
 from tests.support.sample import LINK, make_sample, settings_for
 
-RULES = Path(__file__).resolve().parents[2] / "deploy" / "prometheus-rules.yml"
+ROOT = Path(__file__).resolve().parents[2]
+RULES, OPERATIONS = ROOT / "deploy" / "prometheus-rules.yml", ROOT / "docs" / "operations.md"
 FIGURES = ConnectionFigures(
     link=LINK,
     connection=1,
@@ -216,6 +217,23 @@ def test_alerts_ask_only_for_what_the_page_shows(door: Door):
             for label, values in MATCHER.findall(matchers):
                 there = {each.get(label) for each, _ in found[metric]}
                 assert set(values.split("|")) <= there, rule["alert"]
+
+
+def test_the_page_shows_every_metric_that_the_documents_name(door: Door):
+    tell(door, FIGURES)
+    families = {
+        family.name: family.type
+        for family in text_string_to_metric_families(door.client.get("/metrics").text)
+    }
+    shown = {f"{name}_total" if kind == "counter" else name for name, kind in families.items()}
+    named = set(re.findall(r"`(smsledger_(?:link_\w+|\w+_up))`", OPERATIONS.read_text(encoding="utf-8")))
+    assert named - shown == set()
+    assert len(named) > 10
+
+
+def test_every_alert_that_the_documents_name_is_there():
+    named = set(re.findall(r"`(Smsledger\w+)`", OPERATIONS.read_text(encoding="utf-8")))
+    assert named == {rule["alert"] for rule in alerts()}
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do_in_both_languages():
