@@ -32,8 +32,9 @@ from api import (
 )
 from api.describing import describe
 from api.errors import FORESEEN, handle, refusal_of, respond
+from api.standings import Standings
+from infrastructure import link_metrics
 from infrastructure.bootstrap import Platform
-from infrastructure.jobs import make_broker
 from infrastructure.metrics import Metrics
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -97,10 +98,14 @@ class Application(FastAPI):
     def __init__(self, platform: Platform, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(**settings)
         self.lags = monitoring.Lags(platform)
-        self.metrics = Metrics(waiting=lambda: platform.store.waiting, lags=self.lags)
+        self.standings = Standings(platform)
+        self.metrics = Metrics(
+            waiting=lambda: platform.store.waiting,
+            lags=self.lags,
+            links=lambda: link_metrics.families(self.standings()),
+        )
         self.state.platform = platform
         platform.store.group.wrote = self.metrics.wrote_group
-        self.broker = make_broker(platform.settings.redis_url) if platform.settings.redis_url else None
 
     def openapi(self) -> dict[str, Any]:
         """The description of the API, made once."""

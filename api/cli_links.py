@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api import cli_link_add, tables
+from api import cli_link_add, cli_link_watch, tables
 from api.cli_session import AsJson, Reason, operator, said, work
 from domain.errors import NotFound
 
@@ -23,6 +23,9 @@ app.command(
     "--system-id 901234 --source 10690000 --service-id MSGOK --carrier mobile · "
     "smsledger link add mobile --window 32 · docs/gateway.md has one for each protocol."
 )(cli_link_add.add)
+app.command(
+    epilog="Examples: smsledger link watch · smsledger link watch mobile -c · smsledger link watch --once --json"
+)(cli_link_watch.watch)
 
 
 @app.command(epilog="Example: smsledger link show mobile --json")

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Annotated
 
 import psycopg
-import redis
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Depends, Request, Response
@@ -21,26 +20,24 @@ from api.errors import CATALOGUE
 from api.read_side import head, read
 from api.report_schemas import (
     Health,
-    LinkStanding,
     MonitoringAnswer,
     ProblemCatalogue,
     ProblemKind,
     ProjectionLag,
 )
+from api.standings import PROBE_SECONDS, link_answer
 from domain.aggregates.access import Key
 from domain.errors import NotFound, Refusal
 from domain.events.access import Scope
-from domain.values import Lane, local_day
-from infrastructure import jobs, migrations
+from domain.values import local_day
+from infrastructure import migrations
 from infrastructure.bootstrap import Platform
 from infrastructure.metrics import CONTENT_TYPE
-from projections import links, tracking
+from projections import tracking
 from projections.catalogue import PROJECTIONS
-from projections.links import LinkLine
 from projections.projection import ReadCursor
 
 router = APIRouter(tags=["operations"])
-PROBE_SECONDS = 3
 
 
 @router.get(
@@ -57,15 +54,15 @@ async def read_monitoring(
     request: Request,
     key: Annotated[Key, Depends(requires(Scope.MONITORING))],  # noqa: ARG001
 ) -> Response:
-    """Links as the log knows them, jobs in their queues, and how far each read model is behind."""
+    """Links as their workers tell and as the log knows them, jobs in their queues, and how far each read model is
+    behind. Without Redis there are no live figures and no queues."""
     platform = platform_of(request)
-    lines, (position_by_name, end) = await read(
-        platform, lambda rows: (links.links(rows), _positions(rows, platform))
-    )
-    queued = await _queued(request, [line.name for line in lines])
+    position_by_name, end = await read(platform, lambda rows: _positions(rows, platform))
+    network = await request.app.standings.look()
     return answer(
         MonitoringAnswer(
-            links=[_link(line, queued) for line in lines],
+            live=network.board,
+            links=[link_answer(each) for each in network.links],
             projections=[
                 ProjectionLag(name=name, position=position, lag=max(0, end - position))
                 for name, position in position_by_name.items()
@@ -106,8 +103,8 @@ async def readyz(request: Request) -> Response:
     "/metrics", response_class=Response, summary="Figures for Prometheus", openapi_extra={"security": []}
 )
 async def read_metrics(request: Request) -> Response:
-    """Text format 0.0.4. Each API process has its own figures."""
-    await request.app.lags.refresh()
+    """Text format 0.0.4. Each API process has its own figures of requests; those of links are the same in each."""
+    await asyncio.gather(request.app.lags.refresh(), request.app.standings.refresh())
     return Response(request.app.metrics.page(), media_type=CONTENT_TYPE)
 
 
@@ -161,41 +158,6 @@ class Lags:
 def _positions(rows: ReadCursor, platform: Platform) -> tuple[dict[str, int], int]:
     positions = {projection.name: tracking.position(rows, projection.name) or 0 for projection in PROJECTIONS}
     return positions, head(rows, platform.settings.db_schema)
-
-
-async def _queued(request: Request, names: list[str]) -> dict[str, dict[str, int]] | None:
-    """Jobs waiting by link and lane, None where the broker does not answer."""
-    broker = request.app.broker
-    if broker is None:
-        return None
-
-    def count() -> dict[str, dict[str, int]]:
-        return {
-            name: {lane.value: jobs.waiting(broker, link=name, lane=lane) for lane in Lane} for name in names
-        }
-
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            return await asyncio.to_thread(count)
-    except (redis.RedisError, TimeoutError):
-        return None
-
-
-def _link(line: LinkLine, queued: dict[str, dict[str, int]] | None) -> LinkStanding:
-    return LinkStanding(
-        name=line.name,
-        protocol=line.protocol,
-        carriers=list(line.carriers),
-        enabled=line.enabled,
-        connected=line.connected,
-        since=line.since,
-        reason=line.reason,
-        submitted=line.submitted,
-        refused=line.refused,
-        in_doubt=line.in_doubt,
-        receipts=line.receipts,
-        queued=None if queued is None else queued.get(line.name),
-    )
 
 
 def _probe(platform: Platform) -> dict[str, str]:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api.schemas import Money, ReadModel
 from domain.aggregates.message import Status
 from domain.values import Carrier
+from infrastructure.link_standing import Condition, Phase, State
 
 
 class HistoryMessage(Struct, kw_only=True):
@@ -138,23 +139,85 @@ class StatisticsAnswer(Struct, kw_only=True):
     as_of: ReadModel
 
 
+class LiveFigures(Struct, kw_only=True):
+    """What workers tell of a link, or of one of its connections. Parts, not messages; counts since the worker took
+    the connection over."""
+
+    tps: Annotated[float, Meta(description="Answers of the carrier in the last full second.")]
+    tps_10s: Annotated[float, Meta(description="Answers a second in the last ten.")]
+    window_used: Annotated[int, Meta(description="On the wire without an answer.")]
+    window_size: int
+    rate_per_second: Annotated[
+        float | None, Meta(description="Allowed now; less than configured after throttling; null: no limit.")
+    ]
+    waiting_parts: Annotated[int, Meta(description="With the worker, waiting for the window or the rate.")]
+    waiting_receipts: Annotated[int, Meta(description="Receipts and replies not stored yet.")]
+    submit_ms_p50: Annotated[float | None, Meta(description="To the answer, over the last 60 seconds.")]
+    submit_ms_p99: float | None
+    receipt_lag_seconds_p50: Annotated[
+        float | None, Meta(description="From the answer to the receipt, over the last 10 minutes.")
+    ]
+    receipt_lag_seconds_p99: float | None
+    delivered_percent: Annotated[
+        float | None, Meta(description="Of the final receipts of the last 10 minutes.")
+    ]
+    delivered_lately: Annotated[int, Meta(description="In the last 10 minutes.")]
+    failed_lately: int
+    taken: int
+    refused: int
+    throttled: Annotated[int, Meta(description="Of those refused: too many at once.")]
+    in_doubt: int
+    not_sent: Annotated[int, Meta(description="Taken back before an octet was written.")]
+    delivered: Annotated[int, Meta(description="Receipts that say so.")]
+    failed: int
+    pending: Annotated[int, Meta(description="Receipts that decide nothing.")]
+    replies: int
+    refusals: Annotated[dict[str, int], Meta(description="By the carrier's code, the most frequent first.")]
+    last_error: Annotated[str, Meta(description="A refusal, a doubt or a loss; empty: none yet.")]
+    last_error_at: datetime | None
+
+
+class ConnectionStanding(Struct, kw_only=True):
+    """One connection of a link."""
+
+    connection: Annotated[int, Meta(description="From 1.")]
+    phase: Annotated[Phase, Meta(description="unknown: no worker tells, and the log cannot know.")]
+    since: Annotated[datetime | None, Meta(description="Since when the phase is this one.")]
+    reason: str
+    worker: Annotated[str, Meta(description="Host and process that runs it; empty where none tells.")]
+    figures: LiveFigures | None
+
+
 class LinkStanding(Struct, kw_only=True):
-    """A link to a carrier as the log knows it, and the jobs in its queues."""
+    """A link to a carrier: as the log knows it, as its workers tell, and the jobs in its queues."""
 
     name: str
     protocol: str
     carriers: list[str]
-    enabled: bool
-    connected: bool
-    since: Annotated[datetime | None, Meta(description="When it was last connected or lost.")]
-    reason: Annotated[str, Meta(description="Why it was lost.")]
-    submitted: int
+    state: State
+    condition: Annotated[
+        Condition, Meta(description="ready: connected, circuit closed; broken: circuit open; down.")
+    ]
+    since: Annotated[
+        datetime | None, Meta(description="Since when the condition is this one; null: not known.")
+    ]
+    reason: Annotated[str, Meta(description="Why it is broken or down.")]
+    enabled: Annotated[bool, Meta(description="Not disabled; a draining link is enabled too.")]
+    connected: Annotated[bool, Meta(description="At least one connection is bound.")]
+    connections_bound: int
+    connections_configured: int
+    submitted: Annotated[int, Meta(description="Messages, ever, as the log has it; so the next three.")]
     refused: int
     in_doubt: int
     receipts: int
+    in_doubt_now: Annotated[int, Meta(description="Messages that are in doubt at this moment.")]
     queued: Annotated[
         dict[str, int] | None, Meta(description="Jobs by lane; null where the broker does not answer.")
     ]
+    figures: Annotated[
+        LiveFigures | None, Meta(description="Of all its connections together; null where no worker tells.")
+    ]
+    connections: list[ConnectionStanding]
 
 
 class ProjectionLag(Struct, kw_only=True):
@@ -168,6 +231,9 @@ class ProjectionLag(Struct, kw_only=True):
 class MonitoringAnswer(Struct, kw_only=True):
     """The state of carriage and read models."""
 
+    live: Annotated[
+        bool, Meta(description="Redis answered; if not, links stand as the log knows them, without figures.")
+    ]
     links: list[LinkStanding]
     projections: list[ProjectionLag]
     head: int

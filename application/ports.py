@@ -106,11 +106,15 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPart:
-    """A part that a carrier took under some id; ids recur, so there may be several of one id."""
+    """A part that a carrier took under some id; ids recur, so there may be several of one id.
+
+    `taken_at` is when that was recorded, None where nobody noted it.
+    """
 
     message: UUID
     part: int
     phone: bytes = b""
+    taken_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,8 +63,12 @@ class ReceiptRecorder:
         self._settling = settling
         self._now = now
 
-    async def __call__(self, link: str, receipts: Sequence[Receipt]) -> None:
-        """Store a batch of receipts; durable when it returns."""
+    async def __call__(self, link: str, receipts: Sequence[Receipt]) -> Sequence[timedelta]:
+        """Store a batch of receipts; durable when it returns.
+
+        Returns how long after its part was recorded as taken each receipt came, of those that found their part.
+        """
+        came = self._now()
         await self._settling.settled(link, [receipt.carrier_id for receipt in receipts])
         numbers = [number_of(receipt.phone) for receipt in receipts]
         parts = await self._parts(link, receipts, numbers)
@@ -78,6 +82,8 @@ class ReceiptRecorder:
                 held = _stored(link, receipt, self._tokens(number))
                 unknown.append(Entry(stream=None, version=None, context=context, rows=(held,)))
         await self._record(reports, context, also=unknown)
+        taken = (part.taken_at for part in parts if part is not None)
+        return [max(came - at, timedelta(0)) for at in taken if at is not None]
 
     async def _parts(
         self, link: str, receipts: Sequence[Receipt], numbers: Sequence[str]

@@ -53,12 +53,13 @@ class Settling:
         if waiters:
             await asyncio.wait(waiters, timeout=_LONGEST_SECONDS)
 
-    def remember(self, id_: UUID, state: Message, version: int, *, phone: bytes) -> None:
-        """This is how the message to a phone (its token) stands now; the oldest is forgotten for it."""
+    def remember(self, id_: UUID, state: Message, version: int, *, phone: bytes, at: datetime) -> None:
+        """This is how the message to a phone (its token) stands since a moment; the oldest is forgotten for it."""
         self.forget(id_)
         self._messages[id_] = Remembered(state, version)
         for part in state.taken:
-            self._parts[state.link, part.carrier_id] = KnownPart(message=id_, part=part.number, phone=phone)
+            known = KnownPart(message=id_, part=part.number, phone=phone, taken_at=at)
+            self._parts[state.link, part.carrier_id] = known
         if len(self._messages) > _MOST:
             self.forget(next(iter(self._messages)))
 

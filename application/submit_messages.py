@@ -325,7 +325,8 @@ class MessageSubmitter:
         for recorded in own:
             state = message.evolve(state, cast("MessageEvent", recorded.event), recorded.at)
         if own and state.taken:
-            self._settling.remember(started.id, state, own[-1].version, phone=started.phone)
+            last = own[-1]
+            self._settling.remember(started.id, state, last.version, phone=started.phone, at=last.at)
 
 
 def _decide(

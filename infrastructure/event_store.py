@@ -134,8 +134,11 @@ class EventStore:
     ) -> Mapping[str, Sequence[KnownPart]]:
         """Parts by carrier id, newest first."""
         found: dict[str, list[KnownPart]] = defaultdict(list)
-        for carrier_id, message, part, phone in await self._read("parts", (link, list(carrier_ids), since)):
-            found[carrier_id].append(KnownPart(message=message, part=part, phone=bytes(phone)))
+        for carrier_id, message, part, phone, at in await self._read(
+            "parts", (link, list(carrier_ids), since)
+        ):
+            known = KnownPart(message=message, part=part, phone=bytes(phone), taken_at=at)
+            found[carrier_id].append(known)
         return found
 
     async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
@@ -223,7 +226,7 @@ def _queries(schema: str) -> dict[str, bytes]:
         "replies": "SELECT s.reply_id FROM unnest(%s::date[], %s::bytea[]) AS w(day, key)"
         " JOIN {0}.sealed_replies s ON s.day = w.day AND s.phone_index = w.key AND s.account = %s"
         " ORDER BY s.day DESC LIMIT %s",
-        "parts": "SELECT carrier_id, message_id, part, phone FROM {0}.carrier_parts"
+        "parts": "SELECT carrier_id, message_id, part, phone, at FROM {0}.carrier_parts"
         " WHERE link = %s AND carrier_id = ANY(%s) AND at >= %s ORDER BY at DESC",
         "held_matches": f"SELECT DISTINCT ON (h.id) {_HELD}, p.message_id, p.part FROM {{0}}.held_receipts h"
         " JOIN {0}.carrier_parts p ON p.link = h.link AND p.carrier_id = h.carrier_id"

@@ -33,10 +33,10 @@ from infrastructure.carriers.dialect import (
     UnbindAnswered,
     UnbindAsked,
 )
+from infrastructure.carriers.dialects import dialect_of
 from infrastructure.carriers.encryption import encryption
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
-from infrastructure.carriers.link import dialect_of
 from infrastructure.carriers.login_codes import meaning
 from infrastructure.carriers.traffic import LinkSettings
 from infrastructure.link_settings import link_settings

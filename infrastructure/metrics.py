@@ -56,9 +56,12 @@ class Tally:
 class Metrics:
     """The figures of one API process. Written on its event loop only, but for `wrote_group`."""
 
-    def __init__(self, *, waiting: Callable[[], int], lags: Lags) -> None:
+    def __init__(
+        self, *, waiting: Callable[[], int], lags: Lags, links: Callable[[], Iterable[Metric]]
+    ) -> None:
         self._waiting = waiting
         self._lags = lags
+        self._links = links
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: dict[str, Tally] = {}
         self._refused: Counter[str] = Counter()
@@ -113,6 +116,7 @@ class Metrics:
         yield groups
         yield GaugeMetricFamily("smsledger_waiting_entries", "Entries waiting for the log.", self._waiting())
         yield _gauge("read_model_lag_events", "Events a read model is behind the log.", "name", self._lags())
+        yield from self._links()
         yield _gauge("process", "The process these figures are of.", "pid", [(str(os.getpid()), 1)])
 
     def _request_counts(self) -> Metric:

@@ -28,11 +28,13 @@ from infrastructure.abandoned import Takeover, doubt_abandoned
 from infrastructure.background import Background
 from infrastructure.bootstrap import Platform, new_id
 from infrastructure.carriage import LinkCarriage
+from infrastructure.carriers.figures import Figures
 from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
 from infrastructure.circuits import Circuits
 from infrastructure.jobs import define_submit, make_broker, queue_name
+from infrastructure.link_figures import Teller
 from infrastructure.link_settings import link_settings
 from infrastructure.network import condition_stream
 
@@ -75,6 +77,10 @@ class Shared:
     circuits: Circuits
     holds: Callable[[str], bool]
     """Whether this process is sure to hold a lease at this moment."""
+    worker: str
+    """How operators tell this process from others."""
+    on_change: Callable[[], None]
+    """A connection came or went."""
 
 
 class Slot:
@@ -87,6 +93,7 @@ class Slot:
         self._shared = shared
         self._loop = asyncio.get_running_loop()
         self._watch = shared.circuits.watch(configured)
+        self._figures = Figures(since=time.monotonic())
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -95,11 +102,21 @@ class Slot:
             clock=time.monotonic,
             random=random.random,
             on_late_answer=self._note_late,
-            on_answer=self._watch.answered,
+            on_answer=self._note_answer,
             listeners=shared.listeners,
         )
         self.carriage = LinkCarriage(
             self.link, name=id_.link, window=configured.window, owned=lambda: shared.holds(id_.lease)
+        )
+        self.tell = Teller(
+            link=id_.link,
+            connection=id_.number,
+            worker=shared.worker,
+            window=configured.window,
+            carrier=self.link,
+            figures=self._figures,
+            now=time.monotonic,
+            wall=time.time,
         )
         self._submitter = MessageSubmitter(
             store=platform.store,
@@ -175,14 +192,26 @@ class Slot:
     # What the carrier says.
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
-        await self._shared.receipts(self._id.link, receipts)
+        lags = await self._shared.receipts(self._id.link, receipts)
+        now = time.monotonic()
+        for receipt in receipts:
+            self._figures.reported(receipt.status, now)
+        for lag in lags:
+            self._figures.lags.add(lag.total_seconds(), now)
         self._watch.reported(receipts)
 
     async def _store_replies(self, replies: Sequence[Reply]) -> None:
         await self._shared.replies(self._id.link, replies)
+        self._figures.replies += len(replies)
+
+    def _note_answer(self, answer: Answer, seconds: float) -> None:
+        self._figures.answered(answer, seconds, time.monotonic())
+        self._watch.answered(answer, seconds)
 
     def _note_state(self, state: LinkState) -> None:
         """Connected and lost are facts too; losing one of them is no harm, so nobody waits."""
+        self._figures.moved(state, time.monotonic())
+        self._shared.on_change()
         fact = self._fact(state)
         if fact is not None:
             entry = Entry(

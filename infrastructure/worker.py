@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.circuits import Circuits
 from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.lease import BEAT_SECONDS, Leases
+from infrastructure.link_board import Board, BoardWriter
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
@@ -49,6 +52,10 @@ class Worker:
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
+        self._figures = BoardWriter(
+            Board(redis_url, schema=platform.settings.db_schema),
+            tell=lambda: [slot.tell() for slot in self._slots.values()],
+        )
         self._shared = Shared(
             platform=platform,
             redis_url=redis_url,
@@ -59,6 +66,8 @@ class Worker:
             background=self._background,
             circuits=self._circuits,
             holds=self._leases.holds,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            on_change=self._figures.soon,
         )
 
     @property
@@ -68,7 +77,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
-        keeping = (self._match(stop), self._keep_circuits(stop), self._keep_leases())
+        keeping = (self._match(stop), self._keep_circuits(stop), self._keep_leases(), self._figures.run())
         chores = [asyncio.create_task(chore) for chore in keeping]
         try:
             while not stop.is_set():
@@ -162,6 +171,7 @@ class Worker:
     async def _take_leave(self, id_: SlotId, hurry: bool) -> None:
         try:
             await self._slots[id_].end(hurry=hurry)
+            await self._figures.erase(id_.link, id_.number)
         finally:
             await self._release(id_.lease)
             del self._slots[id_], self._ends[id_]

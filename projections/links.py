@@ -1,4 +1,4 @@
-"""The links to the carriers as the log knows them: configuration, connection, and counts of what went over each.
+"""The links to the carriers as the log knows them: configuration, connections, and counts of what went over each.
 
 The password is not here, not even sealed.
 """
@@ -16,10 +16,10 @@ from projections.projection import Projection, ReadCursor, Table
 _COUNTS = ("submitted", "submitted_parts", "refused", "in_doubt", "receipts")
 
 LINKS = Table(
-    name="links_v1",
+    name="links_v2",
     key=("name",),
     ddl=f"""
-    CREATE TABLE links_v1 (
+    CREATE TABLE links_v2 (
         name text PRIMARY KEY,
         stream uuid UNIQUE,
         protocol text NOT NULL DEFAULT '',
@@ -30,12 +30,30 @@ LINKS = Table(
         carriers text[] NOT NULL DEFAULT '{{}}',
         window_size int4 NOT NULL DEFAULT 0,
         rate_per_second int4 NOT NULL DEFAULT 0,
+        connections int4 NOT NULL DEFAULT 1,
         configured_at timestamptz,
         enabled bool NOT NULL DEFAULT false,
+        draining bool NOT NULL DEFAULT false,
+        broken_since timestamptz,
+        broken_reason text NOT NULL DEFAULT '',
         connected bool NOT NULL DEFAULT false,
         connected_or_lost_at timestamptz,
         reason text NOT NULL DEFAULT '',
         {", ".join(f"{name} int8 NOT NULL DEFAULT 0" for name in _COUNTS)}
+    ) WITH (fillfactor = 50);
+    """,
+)
+CONNECTIONS = Table(
+    name="link_connections_v2",
+    key=("link", "connection"),
+    ddl="""
+    CREATE TABLE link_connections_v2 (
+        link text,
+        connection int4,
+        connected bool NOT NULL,
+        connected_or_lost_at timestamptz NOT NULL,
+        reason text NOT NULL,
+        PRIMARY KEY (link, connection)
     ) WITH (fillfactor = 50);
     """,
 )
@@ -81,23 +99,40 @@ def fold(events: Iterable[Recorded]) -> dict[str, Counts]:
 
 
 _CONFIGURE = """
-INSERT INTO links_v1 (name, stream, protocol, host, port, system_id, source_address, carriers, window_size,
-    rate_per_second, configured_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO links_v2 (name, stream, protocol, host, port, system_id, source_address, carriers, window_size,
+    rate_per_second, connections, configured_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, protocol = excluded.protocol,
     host = excluded.host, port = excluded.port, system_id = excluded.system_id,
     source_address = excluded.source_address, carriers = excluded.carriers,
     window_size = excluded.window_size, rate_per_second = excluded.rate_per_second,
-    configured_at = excluded.configured_at
+    connections = excluded.connections, configured_at = excluded.configured_at
 """
-_ENABLE = "UPDATE links_v1 SET enabled = %s WHERE stream = %s"
+_ENABLE = "UPDATE links_v2 SET enabled = %s, draining = false WHERE stream = %s"
+_DRAIN = "UPDATE links_v2 SET draining = true WHERE stream = %s"
+_BREAK = "UPDATE links_v2 SET broken_since = %s, broken_reason = %s WHERE name = %s"
 _CONNECT = """
-INSERT INTO links_v1 (name, connected, connected_or_lost_at, reason) VALUES (%s, %s, %s, %s)
-ON CONFLICT (name) DO UPDATE SET connected = excluded.connected, reason = excluded.reason,
-    connected_or_lost_at = excluded.connected_or_lost_at
+INSERT INTO link_connections_v2 AS c (link, connection, connected, connected_or_lost_at, reason)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (link, connection) DO UPDATE SET connected = excluded.connected, reason = excluded.reason,
+    connected_or_lost_at = CASE WHEN c.connected OR excluded.connected THEN excluded.connected_or_lost_at
+        ELSE c.connected_or_lost_at END
 """
+"""A connection that is lost again, because it could not be made, is lost since it was lost first."""
+_SETTLE = """
+UPDATE links_v2 AS l SET connected = found.any, reason = CASE WHEN found.any THEN '' ELSE %(reason)s END,
+    connected_or_lost_at = CASE WHEN found.any = l.connected THEN coalesce(l.connected_or_lost_at, %(at)s)
+        ELSE %(at)s END
+FROM (
+    SELECT coalesce(bool_or(c.connected), false) AS any FROM links_v2 AS l
+    LEFT JOIN link_connections_v2 AS c ON c.link = l.name AND c.connection <= l.connections
+    WHERE l.name = %(name)s
+) AS found
+WHERE l.name = %(name)s AND (found.any <> l.connected OR NOT found.any AND %(reason)s <> '')
+"""
+"""A link is connected while any of its connections is; the latest of them that was lost says why it is not."""
 _ADD = f"""
-INSERT INTO links_v1 AS t (name, {", ".join(_COUNTS)}) VALUES (%s, {", ".join("%s" for _ in _COUNTS)})
+INSERT INTO links_v2 AS t (name, {", ".join(_COUNTS)}) VALUES (%s, {", ".join("%s" for _ in _COUNTS)})
 ON CONFLICT (name) DO UPDATE SET {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _COUNTS)}
 """
 
@@ -113,19 +148,33 @@ def apply(cursor: ReadCursor, events: Sequence[Recorded]) -> None:
 
 
 def _apply_link_event(cursor: ReadCursor, recorded: Recorded) -> None:
+    at = recorded.at
     match recorded.event:
         case link.Configured() as event:
-            cursor.execute(_CONFIGURE, _configuration(event, recorded.stream, recorded.at))
+            cursor.execute(_CONFIGURE, _configuration(event, recorded.stream, at))
+            _settle(cursor, event.name, at)
         case link.Enabled():
             cursor.execute(_ENABLE, (True, recorded.stream))
         case link.Disabled():
             cursor.execute(_ENABLE, (False, recorded.stream))
+        case link.Draining():
+            cursor.execute(_DRAIN, (recorded.stream,))
         case link.Connected() as event:
-            cursor.execute(_CONNECT, (event.name, True, recorded.at, ""))
+            cursor.execute(_CONNECT, (event.name, event.connection, True, at, ""))
+            _settle(cursor, event.name, at)
         case link.Lost() as event:
-            cursor.execute(_CONNECT, (event.name, False, recorded.at, event.reason))
+            cursor.execute(_CONNECT, (event.name, event.connection, False, at, event.reason))
+            _settle(cursor, event.name, at, event.reason)
+        case link.Broken() as event:
+            cursor.execute(_BREAK, (at, event.reason, event.name))
+        case link.Mended() as event:
+            cursor.execute(_BREAK, (None, "", event.name))
         case _:
             pass
+
+
+def _settle(cursor: ReadCursor, name: str, at: datetime, reason: str = "") -> None:
+    cursor.execute(_SETTLE, {"at": at, "reason": reason, "name": name})
 
 
 def _configuration(event: link.Configured, stream: UUID, at: datetime) -> tuple[Any, ...]:
@@ -140,33 +189,47 @@ def _configuration(event: link.Configured, stream: UUID, at: datetime) -> tuple[
         [carrier.value for carrier in event.carriers],
         event.window,
         event.rate_per_second,
+        event.connections,
         at,
     )
 
 
 PROJECTION = Projection(
-    name="links_v1",
+    name="links_v2",
     topics=tuple(
         kind.TOPIC
         for kind in (
             link.Configured,
             link.Enabled,
             link.Disabled,
+            link.Draining,
             link.Connected,
             link.Lost,
+            link.Broken,
+            link.Mended,
             message.Submitted,
             message.SubmissionRefused,
             message.SubmissionInDoubt,
             message.ReceiptRecorded,
         )
     ),
-    tables=(LINKS,),
+    tables=(LINKS, CONNECTIONS),
     apply=apply,
 )
 
 
+class ConnectionLine(NamedTuple):
+    """A connection that there is or was. `since` is when it was last connected or lost."""
+
+    number: int
+    connected: bool
+    since: datetime
+    reason: str
+
+
 class LinkLine(NamedTuple):
-    """A link as monitoring shows it. `since` is when it was last connected or lost; None: never yet."""
+    """A link as monitoring shows it. `since` is when it was last connected or lost as a whole; None: never yet.
+    `broken_since` is None while its circuit is closed. Connections that it has no more are not among `lines`."""
 
     name: str
     protocol: str
@@ -177,8 +240,12 @@ class LinkLine(NamedTuple):
     carriers: Sequence[str]
     window: int
     rate_per_second: int
+    connections: int
     configured_at: datetime | None
     enabled: bool
+    draining: bool
+    broken_since: datetime | None
+    broken_reason: str
     connected: bool
     since: datetime | None
     reason: str
@@ -187,15 +254,30 @@ class LinkLine(NamedTuple):
     refused: int
     in_doubt: int
     receipts: int
+    lines: tuple[ConnectionLine, ...] = ()
 
 
 _READ = f"""
 SELECT name, protocol, host, port, system_id, source_address, carriers, window_size, rate_per_second,
-    configured_at, enabled, connected, connected_or_lost_at, reason, {", ".join(_COUNTS)}
-FROM links_v1 ORDER BY name
+    connections, configured_at, enabled, draining, broken_since, broken_reason, connected,
+    connected_or_lost_at, reason, {", ".join(_COUNTS)}
+FROM links_v2 ORDER BY name
+"""
+_READ_CONNECTIONS = """
+SELECT link, connection, connected, connected_or_lost_at, reason FROM link_connections_v2
+ORDER BY link, connection
 """
 
 
 def links(cursor: ReadCursor) -> list[LinkLine]:
     """All links by name."""
-    return [LinkLine(*row) for row in cursor.execute(_READ)]
+    lines: dict[str, list[ConnectionLine]] = {}
+    for name, *line in cursor.execute(_READ_CONNECTIONS):
+        lines.setdefault(name, []).append(ConnectionLine(*line))
+    found = [LinkLine(*row) for row in cursor.execute(_READ)]
+    return [
+        each._replace(
+            lines=tuple(line for line in lines.get(each.name, ()) if line.number <= each.connections)
+        )
+        for each in found
+    ]

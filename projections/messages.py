@@ -326,6 +326,12 @@ def unreported(cursor: ReadCursor, *, before: datetime, charge_on: ChargeOn, lim
     return _overdue(cursor, condition, before, limit)
 
 
+def in_doubt(cursor: ReadCursor) -> dict[str, int]:
+    """How many messages are in doubt now, by link."""
+    query = SQL("SELECT link, count(*) FROM messages_v1 WHERE status = {} GROUP BY link")
+    return dict(cursor.execute(query.format(Status.IN_DOUBT.value)).fetchall())
+
+
 def _overdue(cursor: ReadCursor, condition: Composable, moment: datetime, limit: int) -> list[Overdue]:
     query = SQL("SELECT id, lane, carrier, link, status_at FROM messages_v1 WHERE {} LIMIT %s").format(
         condition

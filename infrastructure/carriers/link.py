@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import cast
 
 from infrastructure.carriers.backoff import Backoff
-from infrastructure.carriers.cmpp_dialect import CmppDialect
 from infrastructure.carriers.connection import Connection
-from infrastructure.carriers.dialect import Dialect
+from infrastructure.carriers.dialects import dialect_of
 from infrastructure.carriers.encryption import encryption
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
@@ -28,10 +27,7 @@ from infrastructure.carriers.session import (
     Limits,
     Session,
 )
-from infrastructure.carriers.sgip_dialect import SgipDialect
 from infrastructure.carriers.sgip_listener import SgipListeners
-from infrastructure.carriers.smgp_dialect import SmgpDialect
-from infrastructure.carriers.smpp_dialect import SmppDialect
 from infrastructure.carriers.token_bucket import TokenBucket
 from infrastructure.carriers.traffic import (
     Answer,
@@ -45,15 +41,7 @@ from infrastructure.carriers.traffic import (
     Refused,
 )
 
-__all__ = ["CarrierLink", "LinkClosedError", "dialect_of"]
-
-_DIALECTS: dict[str, Callable[[LinkSettings, Callable[[], datetime]], Dialect]] = {
-    "smpp34": lambda settings, _now: SmppDialect(settings),
-    "cmpp20": CmppDialect,
-    "cmpp30": CmppDialect,
-    "sgip12": SgipDialect,
-    "smgp30": SmgpDialect,
-}
+__all__ = ["CarrierLink", "LinkClosedError"]
 
 _log = logging.getLogger(__name__)
 
@@ -184,6 +172,16 @@ class CarrierLink:
     def rate(self) -> float:
         """Parts a second that are allowed now; infinite without a limit."""
         return self._bucket.rate
+
+    @property
+    def pending(self) -> int:
+        """Parts on the wire that wait for an answer."""
+        return 0 if self._connection is None else self._connection.pending
+
+    @property
+    def queued(self) -> int:
+        """Parts that wait for a place in the window, or for a token."""
+        return len(self._queue)
 
     @property
     def waiting_receipts(self) -> int:
@@ -391,10 +389,3 @@ class CarrierLink:
     def _token_came(self) -> None:
         self._token_timer = None
         self._wake()
-
-
-def dialect_of(settings: LinkSettings, now: Callable[[], datetime]) -> Dialect:
-    """The link's way of speaking. Raises ValueError for a protocol or a value that cannot be spoken."""
-    if settings.protocol not in _DIALECTS:
-        raise ValueError(f"the protocol is none of {', '.join(_DIALECTS)}")
-    return _DIALECTS[settings.protocol](settings, now)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import DataError, IntegrityError
 
-from application.ports import Committed, Entry, HeldReceipt, HeldReleased, KnownPart, PartRow, SealedRow
+from application.ports import Committed, Entry, HeldReceipt, HeldReleased, PartRow, SealedRow
 from application.send_messages import Draft, SendMessages, Sent
 from domain.events.contract import Terms
 from domain.events.ledger import Debited, Opened
@@ -137,7 +137,13 @@ def test_a_carrier_s_id_finds_its_part_and_the_newest_where_it_recurs(platform):
         await write_rows(store, PartRow(link="two", carrier_id="5", message=uuid4(), part=1))
         await write_rows(store, PartRow(link="one", carrier_id="5", message=new, part=2))
         found = await store.parts("one", ["5", "6"], since=EVER)
-        assert found == {"5": [KnownPart(message=new, part=2), KnownPart(message=old, part=1)]}
+        assert {id_: [(each.message, each.part) for each in parts] for id_, parts in found.items()} == {
+            "5": [(new, 2), (old, 1)]
+        }
+        newest, oldest = (each.taken_at for each in found["5"])
+        assert newest is not None
+        assert oldest is not None
+        assert newest > oldest
         assert await store.parts("three", ["5"], since=EVER) == {}
         assert await store.parts("one", [], since=EVER) == {}
 

@@ -17,7 +17,7 @@ from domain.aggregates.message import Message
 from domain.events import Event
 from domain.events.batch import ChunkAccepted
 from domain.events.contract import Terms
-from domain.events.link import Configured, Enabled
+from domain.events.link import Broken, Configured, Connected, Disabled, Draining, Enabled, Lost, Mended
 from domain.events.message import Accepted, Charged, MessageEvent, SubmittedPart
 from domain.recorded import Context, Recorded
 from domain.values import Carrier, Category, Lane, Sealed, local_year, message_id, stream_id
@@ -199,6 +199,17 @@ class History:
         )
         self.append(stream_id("link", name), 0, configured, Enabled())
 
+    def trouble_link(self, name: str) -> None:
+        """Everything happens to a link that can: it connects and is lost, breaks and mends, drains and is off."""
+        link, condition = stream_id("link", name), stream_id("link-condition", name)
+        self.append(condition, None, Connected(name=name), Connected(name=name, connection=2))
+        for _ in range(2):
+            self.append(condition, None, Lost(name=name, reason="cannot connect"))
+        self.append(condition, None, Broken(name=name, reason="refused"), Mended(name=name))
+        self.append(condition, None, Broken(name=name, reason="not delivered"))
+        self.append(link, None, Draining(reason="maintenance"), Disabled(reason="maintenance"), Enabled())
+        self.append(link, None, Draining(reason="for good"))
+
     def answer_chunk(self, batch: str, *, accepted: int, refused: tuple[tuple[str, int], ...] = ()) -> None:
         """A bulk call of a batch is answered."""
         chunk = ChunkAccepted(
@@ -265,4 +276,5 @@ def colourful(recorder: LedgerRecorder, *, account: str = "acme", count: int = 2
     story.expire(waiting[: count // 2])
     story.cancel(waiting[count // 2 : count // 2 + 1])
     story.answer(count)
+    story.trouble_link(f"mobile-{account}")
     return story

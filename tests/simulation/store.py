@@ -196,22 +196,22 @@ class MemoryStore:
         self, link: str, carrier_ids: Sequence[str], *, since: datetime
     ) -> Mapping[str, Sequence[KnownPart]]:
         found: dict[str, list[KnownPart]] = {}
-        for row in self._newest(since):
+        for row, at in self._newest(since):
             if row.link == link and row.carrier_id in carrier_ids:
-                known = KnownPart(message=row.message, part=row.part, phone=row.phone)
+                known = KnownPart(message=row.message, part=row.part, phone=row.phone, taken_at=at)
                 found.setdefault(row.carrier_id, []).append(known)
         await self._pause()
         return found
 
-    def _newest(self, since: datetime) -> list[PartRow]:
-        """Parts that were taken since a moment, newest first."""
+    def _newest(self, since: datetime) -> list[tuple[PartRow, datetime]]:
+        """Parts that were taken since a moment, and when, newest first."""
         both = zip(self.disk.parts, self.disk.taken_at, strict=True)
-        return [row for row, at in reversed(list(both)) if at >= since]
+        return [(row, at) for row, at in reversed(list(both)) if at >= since]
 
     async def held_matches(self, *, within: timedelta, limit: int) -> Sequence[HeldMatch]:
         found: list[HeldMatch] = []
         for id_, held in self.disk.held.items():
-            rows = self._newest(self.disk.held_at[id_] - within)
+            rows = (row for row, _ in self._newest(self.disk.held_at[id_] - within))
             of_id = (row for row in rows if (row.link, row.carrier_id) == (held.link, held.carrier_id))
             fitting = (r for r in of_id if is_among(r.phone, held.phone_index))
             row = next(fitting, None)

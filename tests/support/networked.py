@@ -8,7 +8,7 @@ from application.manage_links import configure_link, disable_link
 from application.ports import Committed, Entry
 from application.send_messages import Draft, SendMessages, Sent
 from domain.aggregates import fold, message
-from domain.events.link import Connected
+from domain.events.link import ConditionEvent, Connected
 from domain.events.message import Accepted, MessageEvent, SubmissionStarted, SubmittedPart
 from domain.values import Carrier
 from infrastructure.bootstrap import Platform, new_id
@@ -83,7 +83,7 @@ async def break_link(platform: Platform, name: str, reason: str = "a test") -> N
     await open_circuit(platform.store, link=link.configured, reason=reason, now=platform.now(), context=BY)
 
 
-async def record(platform: Platform, stream: UUID, *events: MessageEvent | Connected) -> None:
+async def record(platform: Platform, stream: UUID, *events: MessageEvent | ConditionEvent) -> None:
     """Facts at the end of a stream."""
     entry = Entry(stream=stream, version=None, context=BY, events=events)
     (outcome,) = await platform.store.commit([entry])

@@ -380,7 +380,7 @@ class Stand:
 
     def connected(self) -> set[str]:
         """Names of the links that the read models show as connected."""
-        return {name for (name,) in self.rows("SELECT name FROM links_v1 WHERE connected")}
+        return {name for (name,) in self.rows("SELECT name FROM links_v2 WHERE connected")}
 
 
 @contextmanager

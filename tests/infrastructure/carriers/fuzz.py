@@ -17,9 +17,9 @@ from typing import Any
 
 from infrastructure.carriers import cmpp, sgip, smgp, smpp
 from infrastructure.carriers.dialect import Dialect
+from infrastructure.carriers.dialects import DIALECTS
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
-from infrastructure.carriers.link import _DIALECTS
 from infrastructure.carriers.session import Limits, Session
 from infrastructure.carriers.sgip_inbound import InboundSession
 from tests.infrastructure.carriers.octets import golden
@@ -40,7 +40,7 @@ class Target:
     frames: list[bytes]
 
     def dialect(self) -> Dialect:
-        return _DIALECTS[self.protocol](settings(1, protocol=self.protocol), china_now)
+        return DIALECTS[self.protocol](settings(1, protocol=self.protocol), china_now)
 
 
 def targets() -> dict[str, Target]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.carriers.link import _DIALECTS
+from infrastructure.carriers.dialects import DIALECTS
 from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Refused, Taken
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import PlannedReceipt, Script
@@ -117,7 +117,7 @@ def rewrite(simulator: Simulator, script: Script) -> None:
 
 
 def test_every_protocol_that_a_link_may_speak_is_in_this_contract():
-    assert set(PROTOCOLS) == set(_DIALECTS)
+    assert set(PROTOCOLS) == set(DIALECTS)
 
 
 def test_parts_are_taken_and_their_receipts_name_the_same_ids_and_phones(protocol):

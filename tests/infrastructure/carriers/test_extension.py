@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from infrastructure.carriers import cmpp, sgip, smgp, smpp
+from infrastructure.carriers.dialects import DIALECTS
 from infrastructure.carriers.framing import ProtocolError
-from infrastructure.carriers.link import _DIALECTS
 from infrastructure.carriers.receipt_text import CHINA
 from infrastructure.carriers.traffic import LinkSettings, Part
 
@@ -34,7 +34,7 @@ def submit(protocol: str, number: str, extension: str) -> bytes:
         source_address=number,
         node_id=3_000_112_345,
     )
-    return _DIALECTS[protocol](settings, lambda: NOW).submit(1, replace(PART, extension=extension))
+    return DIALECTS[protocol](settings, lambda: NOW).submit(1, replace(PART, extension=extension))
 
 
 @pytest.mark.parametrize("protocol", DECODE)
