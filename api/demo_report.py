@@ -129,7 +129,9 @@ def pick(client: Client) -> UUID:
         if not cursor:
             break
     if not best:
-        raise StackError("nothing was carried yet: this machine is too busy, or see the logs in the data folder")
+        raise StackError(
+            "nothing was carried yet: this machine is too busy, or see the logs in the data folder"
+        )
     return UUID(best["id"])
 
 

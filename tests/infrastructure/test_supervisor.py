@@ -42,7 +42,8 @@ def until(condition: Callable[[], object], what: str) -> None:
 def listening(logs: Path, name: str, times: int = 1) -> Callable[[], bool]:
     """Whether a carrier has said so many times that it listens."""
     return lambda: (
-        (logs / f"{name}.log").exists() and (logs / f"{name}.log").read_text().count("Ctrl-C ends it") >= times
+        (logs / f"{name}.log").exists()
+        and (logs / f"{name}.log").read_text().count("Ctrl-C ends it") >= times
     )
 
 
