@@ -27,6 +27,7 @@ from api import (
     cli_seal,
     cli_send,
     cli_shadow,
+    cli_simulator,
     cli_statements,
     cli_texts,
     cli_verify,
@@ -58,7 +59,7 @@ for _command in (
     cli_processes.dispatcher,
     cli_processes.projector,
     cli_processes.scheduler,
-    cli_processes.simulator,
+    cli_simulator.simulator,
     cli_processes.migrate,
 ):
     app.command(rich_help_panel=_PROCESSES)(_command)

@@ -9,6 +9,7 @@ _OWN_WORDS = frozenset(
         "api.cli_session.NothingRuns",
         "infrastructure.embedded_folder.EmbeddedServersError",
         "infrastructure.settings.SettingsError",
+        "infrastructure.simulator.carriers.PortTaken",
         "infrastructure.stack.StackError",
         "infrastructure.supervisor.NotReady",
         "projections.rebuild.AlreadyRunning",

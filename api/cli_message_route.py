@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def route(id_: Id, as_json: AsJson = False) -> None:
     """Why a message took its link: whose the number is, each attempt, the links passed over, where it would go now."""
-    found = work(lambda made: _told(made, id_))
+    found = work(lambda made: told_route(made, id_))
     if as_json:
         tables.write_json(found)
         return
@@ -24,7 +24,8 @@ def route(id_: Id, as_json: AsJson = False) -> None:
         typer.echo(sentence)
 
 
-async def _told(platform: "Platform", id_: UUID) -> dict[str, Any]:
+async def told_route(platform: "Platform", id_: UUID) -> dict[str, Any]:
+    """What the HTTP interface answers. Refuses not_found."""
     import msgspec
 
     from api.message_route import message_route

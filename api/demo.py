@@ -19,6 +19,7 @@ from api import cli_verify, demo_report, demo_sample, tables
 from api.cli_send import Client, Content, Report, send_file
 from api.demo_progress import follow
 from api.demo_recipients import write
+from domain.protocols import PROTOCOLS
 from infrastructure import embedded, stack
 from infrastructure.bootstrap import data_dir, platform
 from infrastructure.files import read_recipients
@@ -75,7 +76,7 @@ def run(*, messages: int | None, keep: bool, seed: int) -> None:
     with stack.interruptible() as interrupts:
         try:
             with _place(load()) as (settings, logs):
-                carriers = demo_sample.carriers(port=stack.free_port(wanted=2775), seed=seed)
+                carriers = demo_sample.carriers(seed=seed)
                 with stack.started(
                     settings,
                     simulator=carriers,
@@ -104,7 +105,7 @@ def main_job(demo: Demo, carriers: stack.SimulatorPlan, *, keep: bool) -> bool:
         sample = asyncio.run(demo_sample.register(made, carriers, allowance=allowance))
         demo.say(
             f"account {demo_sample.ACCOUNT}: contract live, {allowance:,} segments a year included, "
-            f"3 templates, links {', '.join(demo_sample.LINKS)}"
+            f"3 templates, links {_links()}"
         )
         demo.clock.mark("set-up")
         with Client(demo.running.http_url, sample.token) as client:
@@ -115,6 +116,7 @@ def main_job(demo: Demo, carriers: stack.SimulatorPlan, *, keep: bool) -> bool:
             demo.clock.mark("carrying")
             demo_report.bill(demo.out, client)
             demo_report.statistics(demo.out, client)
+            asyncio.run(demo_report.links(demo.out, made, demo_sample.ACCOUNT))
             asyncio.run(demo_report.life(demo.out, made, demo_report.pick(client)))
             demo_report.refused(demo.out, report.refused)
     found = cli_verify.verify(settings)
@@ -124,6 +126,12 @@ def main_job(demo: Demo, carriers: stack.SimulatorPlan, *, keep: bool) -> bool:
     if keep:
         _keep(demo, sample)
     return found.clean
+
+
+def _links() -> str:
+    """The links with what they speak."""
+    titles = (f"{name} ({PROTOCOLS[protocol].title})" for name, (protocol, _) in demo_sample.LINKS.items())
+    return ", ".join(titles)
 
 
 def _file(demo: Demo) -> tuple[Path, int]:

@@ -18,7 +18,8 @@ _LOOK_SECONDS = 0.1
 _PLAIN_SECONDS = 1.0
 QUIET_SECONDS = 2.0
 """Without any change for so long, what is missing is a receipt that may never come."""
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+"""Processes that carry let others go first: on a busy machine nothing may move for a while."""
 
 
 def follow(

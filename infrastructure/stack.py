@@ -1,6 +1,7 @@
 """Everything of one machine, up and down in order: servers, migrations, processes, and the word where they are."""
 
 import os
+import random
 import signal
 import socket
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from infrastructure import embedded, migrations, projector, running
 from infrastructure.bootstrap import data_dir, keys_dir
 from infrastructure.settings import Settings
+from infrastructure.simulator.account import Callback
+from infrastructure.simulator.offers import INBOUND_PORT, Offer
 from infrastructure.supervisor import ProcessSpec, Supervisor
 
 READY_SECONDS = 60.0
@@ -20,6 +23,9 @@ _LOOK_SECONDS = 0.5
 NICE = {"worker": 10, "dispatcher": 5, "projector": 15, "scheduler": 10}
 """Accepting goes first: what was accepted is safe and can wait a moment. None of these holds the log's lock while
 its own code runs (LedgerRecorder), so a slow one holds up nobody."""
+_HERE = "127.0.0.1"
+_BELOW_CLIENTS = (20_000, 32_000)
+_TRIES = 1_000
 _OF_CLIENTS = frozenset({"SMSLEDGER_API_KEY", "SMSLEDGER_URL"})
 
 Say = Callable[[str], None]
@@ -31,11 +37,37 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorPlan:
-    """A simulated carrier: its port, passwords by account, and options of `smsledger simulator`."""
+    """Simulated carriers in one process: port by protocol, passwords by account, where SGIP's carrier comes to us,
+    and options of `smsledger simulator`."""
 
-    port: int
+    ports: Mapping[str, int]
     accounts: Mapping[str, str] = field(repr=False)
+    callback_port: int = INBOUND_PORT
     options: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The command line of smsledger."""
+        chosen = (word for name in self.ports for word in ("--protocol", name))
+        ports = (word for name, port in self.ports.items() for word in ("--port", f"{name}={port}"))
+        return ("simulator", *chosen, *ports, "--callback", f"{_HERE}:{self.callback_port}", *self.options)
+
+    def offers(self) -> list[Offer]:
+        """What links to them are configured with."""
+        return [
+            Offer(
+                protocol=name,
+                host=_HERE,
+                port=port,
+                account=account,
+                password=password,
+                callback=Callback(port=self.callback_port, login=account, password=password)
+                if name == "sgip12"
+                else None,
+            )
+            for name, port in self.ports.items()
+            for account, password in self.accounts.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +110,8 @@ def started(
     Raises StackError, NotReady, EmbeddedServersError or what the database says.
     """
     settings = _with_port(settings)
+    if simulator is not None:
+        _require_free(simulator)
     with ExitStack() as opened:
         servers = None
         if not (settings.database_url and settings.redis_url):
@@ -121,9 +155,9 @@ def _simulator(plan: SimulatorPlan) -> ProcessSpec:
     accounts = " ".join(f"{name}:{password}" for name, password in plan.accounts.items())
     return ProcessSpec(
         name="simulator",
-        arguments=("simulator", "--port", str(plan.port), *plan.options),
+        arguments=plan.arguments,
         environment={"SIMULATOR_ACCOUNTS": accounts},
-        ready=lambda: _listens("127.0.0.1", plan.port),
+        ready=lambda: all(_listens(_HERE, port) for port in plan.ports.values()),
     )
 
 
@@ -153,6 +187,18 @@ def free_port(*, wanted: int, host: str = "127.0.0.1") -> int:
             taken: int = probe.getsockname()[1]
             return taken
     raise StackError("this machine has no free port")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody has, below those that the system gives to clients: they stay free."""
+    found: set[int] = set()
+    for _ in range(_TRIES):
+        if len(found) == count:
+            return sorted(found)
+        port = random.randrange(*_BELOW_CLIENTS)
+        if free_port(wanted=port) == port:
+            found.add(port)
+    raise StackError("this machine has no free ports")
 
 
 @contextmanager
@@ -197,8 +243,9 @@ def run_until_stopped(settings: Settings, *, simulator: SimulatorPlan | None, sa
             with started(settings, simulator=simulator, say=say) as stack:
                 interrupts.hurry = stack.supervisor.hurry
                 if simulator is not None:
-                    accounts = ", ".join(f"{name} with {word}" for name, word in simulator.accounts.items())
-                    say(f"simulated carrier (SMPP): 127.0.0.1:{simulator.port}, account {accounts}")
+                    say("simulated carriers; a link to each is configured with:")
+                    for offer in simulator.offers():
+                        say(f"  {offer.command()}")
                 say(f"ready: {stack.http_url} (docs at {stack.http_url}/docs); Ctrl-C ends everything")
                 stack.wait(threading.Event())
         except KeyboardInterrupt:
@@ -237,6 +284,16 @@ def _with_port(settings: Settings) -> Settings:
             f"port {settings.http_port} of {settings.http_host} is in use: set SMSLEDGER_HTTP_PORT to another"
         )
     return settings
+
+
+def _require_free(plan: SimulatorPlan) -> None:
+    """Refuse before anything is started what the simulator would refuse after it."""
+    for name, port in plan.ports.items():
+        if _listens(_HERE, port):
+            raise StackError(
+                f"port {port} is in use, where the simulated carrier of {name} would listen: end what has it, or "
+                "leave --with-simulator out and start `smsledger simulator` with other ports beside it"
+            )
 
 
 def _reachable(host: str) -> str:

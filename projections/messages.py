@@ -295,6 +295,18 @@ def by_ids(cursor: ReadCursor, ids: Sequence[UUID]) -> dict[UUID, MessageLine]:
     return {row[0]: MessageLine(*row) for row in rows}
 
 
+def outcomes_by_link(cursor: ReadCursor, account: str) -> dict[str, dict[str, int]]:
+    """How many messages of an account took each link last, by where they stand."""
+    found: dict[str, dict[str, int]] = {}
+    rows = cursor.execute(
+        "SELECT link, status, count(*) FROM messages_v1 WHERE account = %s AND link <> '' GROUP BY 1, 2",
+        (account,),
+    )
+    for link, status, count in rows:
+        found.setdefault(link, {})[status] = count
+    return found
+
+
 class Overdue(NamedTuple):
     """A hint for a sweep: the use case decides on the message's own history, never on this."""
 

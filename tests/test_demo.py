@@ -155,6 +155,21 @@ def test_a_message_is_told_by_every_fact_about_it(finished: Finished):
     assert [fact for fact in facts if fact not in finished.said] == []
 
 
+def test_why_it_took_its_link_is_told_too(finished: Finished):
+    assert "The number was taken to be of " in finished.said
+    assert re.search(r"Attempt 1 went over (mobile|unicom|telecom), connection", finished.said)
+
+
+@pytest.mark.parametrize(
+    ("link", "protocol"), [("mobile", "CMPP 2.0"), ("unicom", "SGIP 1.2"), ("telecom", "SMGP 3.0")]
+)
+def test_each_carriers_messages_go_over_its_own_protocol(finished: Finished, link: str, protocol: str):
+    row = re.search(rf"^│ {link} +│ {protocol} +│ [a-z, ]+ │ +(\d+) │ +(\d+) │", finished.said, re.MULTILINE)
+    assert row is not None, finished.said
+    messages, delivered = map(int, row.groups())
+    assert 0 < delivered <= messages
+
+
 def test_refused_lines_are_told_with_their_reasons(finished: Finished):
     assert re.search(r"Refused lines: [1-9]", finished.said)
     assert re.search(r"\d+ +│ [^│]+│ template_variable_missing", finished.said)
@@ -209,7 +224,8 @@ def test_killed_in_the_middle_it_leaves_no_process_and_no_lock(place: Path):
         running.process.kill()
         running.process.wait()
         until(lambda: processes_at(place) == [], "something outlived the demonstration")
-    assert not is_locked(place)
+    # An ending process loses its arguments, by which it is found, a moment before its files are closed.
+    until(lambda: not is_locked(place), "the lock outlived every process")
 
 
 def test_a_second_demonstration_on_the_same_folder_is_refused_in_words(place: Path):

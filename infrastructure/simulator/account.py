@@ -1,17 +1,18 @@
-"""One account of the simulated carrier: its sessions, and the receipts that are still owed to it."""
+"""One account of the simulated carrier: its sessions, what it has seen, and the receipts still owed to it."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from infrastructure.simulator.script import Script
 
-__all__ = ["Account", "Callback", "Counters", "Owed", "Receiver"]
+__all__ = ["Account", "Callback", "Counters", "Owed", "Receiver", "total"]
 
 
 @dataclass(slots=True)
 class Counters:
-    """What the carrier has seen and done, over all accounts."""
+    """What the carrier has seen and done."""
 
     binds: int = 0
     submitted: int = 0
@@ -24,6 +25,12 @@ class Counters:
     receipts_acked: int = 0
     receipts_again: int = 0
     replies_sent: int = 0
+
+
+def total(counters: Iterable[Counters]) -> Counters:
+    """Return the sums."""
+    counted = list(counters)
+    return Counters(**{each.name: sum(getattr(of, each.name) for of in counted) for each in fields(Counters)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +86,7 @@ class Account:
         """How many it may have; 0 is no limit."""
         self.unbinds = 0
         """How many of them the client has ended politely."""
+        self.counters = Counters()
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
 
@@ -102,6 +110,11 @@ class Account:
     def again(self, owed: list[Owed]) -> None:
         """What was sent and not acknowledged goes first next time."""
         self._waiting.extendleft(reversed(owed))
+
+    def reset(self) -> None:
+        """Count from nothing again; with it the dice that go by the count of submits begin anew."""
+        self.counters = Counters()
+        self.submits = 0
 
     def pump(self) -> None:
         """Hand waiting deliveries to whoever takes them."""

@@ -44,7 +44,7 @@ class Peer(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._simulator.peers.add(self)
-        if self._simulator.closed:
+        if not self._simulator.listening:
             # It was accepted just before the end, and nobody else would hang up on it.
             self.abort()
 
@@ -82,6 +82,11 @@ class Peer(asyncio.Protocol):
         self._unacked[sequence] = (owed, time.monotonic())
         self._send(self._speech.deliver(sequence, owed))
         self._simulator.note_sent(cast("Account", self.account), owed)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many deliveries are under way."""
+        return len(self._unacked)
 
     def take_overdue(self, before: float) -> list[Owed]:
         """Forget and return what was sent before the moment and never acknowledged, the oldest first."""
@@ -150,7 +155,7 @@ class Peer(asyncio.Protocol):
             status = status or entry.already
         self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:
-            self._simulator.counters.binds += 1
+            account.counters.binds += 1
             receives = login.receives and account.callback is None
             self._enter(account, receives=receives, submits=login.submits)
         elif self.account is None:
@@ -175,7 +180,7 @@ class Peer(asyncio.Protocol):
         self._receives = self._submits = False
         if self in account.receivers:
             account.receivers.remove(self)
-        self._simulator.counters.receipts_again += len(self._unacked)
+        account.counters.receipts_again += len(self._unacked)
         account.again([owed for owed, _ in self._unacked.values()])
         self._unacked.clear()
         account.pump()

@@ -1,27 +1,35 @@
 """What a simulated carrier does with each message: a pure function of a seed, so that a run can be repeated."""
 
 import hashlib
+import re
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Literal, NamedTuple, TypeVar
 
-__all__ = ["SMPP_CODES", "Codes", "Fate", "PlannedReceipt", "Script", "decide"]
+import msgspec
+
+from domain.errors import BadInput
+
+__all__ = ["SMPP_CODES", "Codes", "Fate", "PlannedReceipt", "Script", "changed", "decide"]
 
 _DRAWS = struct.Struct(">8I")
 _DOUBLE_AFTER_SECONDS = 0.05
+_STATUS = re.compile(r"[A-Z]{1,7}", re.ASCII)
+_ERROR = re.compile(r"[0-9]{3}", re.ASCII)
 
 _Choice = TypeVar("_Choice")
 
 
 class Codes(NamedTuple):
-    """A protocol's codes for "too fast" and for some refusals for good."""
+    """A protocol's codes for "too fast" and for some refusals for good, and the largest that fits its answer."""
 
     throttled: int
     refusals: tuple[int, ...]
+    largest: int = 0xFF
 
 
-SMPP_CODES = Codes(0x58, (0x0B, 0x45, 0x65))
+SMPP_CODES = Codes(0x58, (0x0B, 0x45, 0x65), 0xFFFF_FFFF)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +62,38 @@ class Script:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            if each.name.endswith("_rate") and not 0 <= getattr(self, each.name) <= 1:
+            value = getattr(self, each.name)
+            if each.name.endswith("_rate") and not 0 <= value <= 1:
                 raise ValueError(f"{each.name} must be between 0 and 1")
+            if isinstance(value, float) and not 0 <= value < float("inf"):
+                raise ValueError(f"{each.name} must not be below 0")
+        if self.drop_every < 0:
+            raise ValueError("drop_every must not be below 0")
         if self.receipt_delay_ms_min > self.receipt_delay_ms_max:
             raise ValueError("receipt_delay_ms_min must not be above receipt_delay_ms_max")
+
+
+def changed(script: Script, changes: Mapping[str, object], *, codes: Codes) -> Script:
+    """Return the script with these fields, of a carrier whose protocol has these codes.
+
+    Refuses unknown_field and invalid_value.
+    """
+    known = {each.name for each in fields(Script)}
+    unknown = set(changes) - known
+    if unknown:
+        raise BadInput("unknown_field", f"The fields of a script are {', '.join(sorted(known))}.")
+    try:
+        made = msgspec.convert(asdict(script) | dict(changes), Script)
+    except msgspec.ValidationError as error:
+        raise BadInput("invalid_value", f"{error}.") from None
+    if not all(0 < code <= codes.largest for code in made.refusal_codes):
+        detail = f"A refusal is 1 to {codes.largest} in this protocol."
+        raise BadInput("invalid_value", detail, field="refusal_codes")
+    failures = made.failed_codes
+    if not failures or not all(_STATUS.fullmatch(word) and _ERROR.fullmatch(code) for word, code in failures):
+        detail = "A failure is a status of up to 7 capital letters, and 3 digits."
+        raise BadInput("invalid_value", detail, field="failed_codes")
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from infrastructure.simulator.account import Account, Callback, Counters, Owed
+from infrastructure.simulator.account import Account, Callback, Counters, Owed, total
 from infrastructure.simulator.caller import keep_calling
 from infrastructure.simulator.cmpp_speech import CmppSpeech
 from infrastructure.simulator.journal import Journal
 from infrastructure.simulator.peer import Peer
-from infrastructure.simulator.script import Fate, Script
+from infrastructure.simulator.script import Codes, Fate, Script
 from infrastructure.simulator.sgip_speech import SgipSpeech
 from infrastructure.simulator.smgp_speech import SmgpSpeech
 from infrastructure.simulator.smpp_speech import SmppSpeech
 from infrastructure.simulator.speech import CallingSpeech, Speech, Submit
 
-__all__ = ["Simulator", "SimulatorSettings", "run_simulator", "serve"]
+__all__ = ["Simulator", "SimulatorSettings", "codes_of", "run_simulator", "serve", "stop_on_signal"]
 
 _SPEECHES: dict[str, Callable[[], Speech]] = {
     "smpp34": SmppSpeech,
@@ -67,8 +67,7 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
         self.speech = _SPEECHES[settings.protocol]()
-        self.counters = Counters()
-        self.closed = False
+        self.listening = False
         self.peers: set[Peer] = set()
         self.accounts = {
             name: Account(
@@ -86,7 +85,8 @@ class Simulator:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._server: asyncio.Server | None = None
-        self._chores: list[asyncio.Task[None]] = []
+        self._callers: list[asyncio.Task[None]] = []
+        self._chores: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Simulator":
         return self
@@ -97,60 +97,76 @@ class Simulator:
         await self.close()
 
     async def start(self) -> None:
-        """Listen; raises OSError when the port is taken."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Peer(self), self.settings.host, self.settings.port, reuse_address=True
-        )
+        """Listen, and go to those who are called; raises OSError when the port is taken. Twice does nothing."""
+        if self.listening:
+            return
+        self.listening = True
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Peer(self), self.settings.host, self.port, reuse_address=True
+            )
+        except OSError:
+            self.listening = False
+            raise
         self.port = self._server.sockets[0].getsockname()[1]
-        self._chores = [asyncio.create_task(self._do_chores())]
+        if self._chores is None:
+            self._chores = asyncio.create_task(self._do_chores())
         if isinstance(self.speech, CallingSpeech):
             called = [each for each in self.accounts.values() if each.callback is not None]
-            self._chores += [
+            self._callers = [
                 asyncio.create_task(keep_calling(self, self.speech, account)) for account in called
             ]
 
-    async def close(self) -> None:
-        """Stop listening, drop everybody and write the journal out."""
-        self.closed = True
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
-        if self._timer is not None:
-            self._timer.cancel()
+    async def stop(self) -> None:
+        """Be away: stop listening and calling, and drop everybody. What is owed is kept; `start` comes back."""
+        self.listening = False
         if self._server is not None:
             self._server.close()
+        await _cancelled(*self._callers)
         peers = list(self.peers)
         for peer in peers:
             peer.abort()
         await asyncio.gather(*(peer.gone for peer in peers))
+
+    async def close(self) -> None:
+        """Stop for good and write the journal out."""
+        if self._chores is not None:
+            await _cancelled(self._chores)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.stop()
         self._journal.close()
+
+    @property
+    def counters(self) -> Counters:
+        """What it has seen and done, over all accounts."""
+        return total(account.counters for account in self.accounts.values())
 
     # What tests and operators do with a carrier.
 
     def unbind(self, system_id: str) -> None:
         """Ask all sessions of the account to go, as a carrier does before maintenance."""
-        for peer in self._sessions(system_id):
+        for peer in self.sessions(system_id):
             peer.unbind()
 
     def drop(self, system_id: str) -> None:
         """Cut all connections of the account."""
-        for peer in self._sessions(system_id):
+        for peer in self.sessions(system_id):
             peer.abort()
 
     def freeze(self, system_id: str) -> None:
         """Leave the connections open and never say a word on them again: a half-open connection."""
-        for peer in self._sessions(system_id):
+        for peer in self.sessions(system_id):
             peer.frozen = True
 
     def garble(self, system_id: str) -> None:
         """Write octets on all connections of the account that are no PDU."""
-        for peer in self._sessions(system_id):
+        for peer in self.sessions(system_id):
             peer.garble()
 
     def hold_reading(self, system_id: str, *, hold: bool) -> None:
         """Leave what the account writes in the network, or read on."""
-        for peer in self._sessions(system_id):
+        for peer in self.sessions(system_id):
             peer.hold_reading(hold)
 
     def reply(
@@ -164,15 +180,22 @@ class Simulator:
         udh: bool = False,
     ) -> None:
         """Deliver a message that somebody wrote on a phone."""
-        self.counters.replies_sent += 1
+        account = self.accounts[system_id]
         owed = self.speech.reply(phone=phone, to=to, payload=payload, data_coding=data_coding, udh=udh)
-        self.accounts[system_id].deliver(owed)
+        account.counters.replies_sent += 1
+        account.deliver(owed)
 
     def owed(self, system_id: str) -> int:
         """Return how many deliveries wait for a session of the account."""
         return len(self.accounts[system_id])
 
-    def _sessions(self, system_id: str) -> list[Peer]:
+    def planned(self, system_id: str) -> int:
+        """Return how many deliveries to the account wait for their time."""
+        deliver = self.accounts[system_id].deliver
+        return sum(action == deliver for _, _, action, _ in self._due)
+
+    def sessions(self, system_id: str) -> list[Peer]:
+        """Return the connections of the account, those of the carrier to it among them."""
         return [peer for peer in self.peers if peer.account is self.accounts[system_id]]
 
     # What the sessions need.
@@ -191,7 +214,7 @@ class Simulator:
             self._wait_for_the_first()
 
     def note_submit(self, account: Account, fate: Fate, carrier_id: str, submit: Submit) -> None:
-        counters = self.counters
+        counters = account.counters
         counters.submitted += 1
         counters.taken += fate.status == 0
         counters.throttled += fate.throttled
@@ -209,16 +232,16 @@ class Simulator:
 
     def note_sent(self, account: Account, owed: Owed) -> None:
         if owed.carrier_id:
-            self.counters.receipts_sent += 1
+            account.counters.receipts_sent += 1
             self._note_receipt(account, owed, "sent")
 
     def note_acked(self, account: Account, owed: Owed, status: int) -> None:
         """A receipt that the client refuses comes again after a while."""
         if status != 0:
-            self.counters.receipts_again += 1
+            account.counters.receipts_again += 1
             self.after(self.settings.resend_seconds, account.deliver, owed)
         elif owed.carrier_id:
-            self.counters.receipts_acked += 1
+            account.counters.receipts_acked += 1
         if owed.carrier_id:
             self._note_receipt(account, owed, "acked" if status == 0 else "refused")
 
@@ -256,7 +279,7 @@ class Simulator:
         for peer in list(self.peers):
             overdue = peer.take_overdue(before) if peer.account is not None else []
             if overdue and peer.account is not None:
-                self.counters.receipts_again += len(overdue)
+                peer.account.counters.receipts_again += len(overdue)
                 peer.account.again(overdue)
                 peer.account.pump()
 
@@ -266,6 +289,29 @@ async def serve(settings: SimulatorSettings) -> Simulator:
     simulator = Simulator(settings)
     await simulator.start()
     return simulator
+
+
+def codes_of(protocol: str) -> Codes:
+    """Return what a carrier of this protocol answers with."""
+    return _SPEECHES[protocol]().codes
+
+
+async def _cancelled(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel them and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def stop_on_signal() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only the main thread may set handlers; elsewhere cancellation has to do.
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def run_simulator(
@@ -284,12 +330,7 @@ async def run_simulator(
 
     `on_ready` gets the port, `on_counters` is called each second.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread may set handlers; elsewhere cancellation has to do.
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signal()
     settings = SimulatorSettings(
         protocol=protocol,
         host=host,

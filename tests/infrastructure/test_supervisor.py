@@ -42,7 +42,8 @@ def until(condition: Callable[[], object], what: str) -> None:
 def listening(logs: Path, name: str, times: int = 1) -> Callable[[], bool]:
     """Whether a carrier has said so many times that it listens."""
     return lambda: (
-        (logs / f"{name}.log").exists() and (logs / f"{name}.log").read_text().count("carrier on") >= times
+        (logs / f"{name}.log").exists()
+        and (logs / f"{name}.log").read_text().count("Ctrl-C ends it") >= times
     )
 
 
@@ -123,7 +124,7 @@ def test_a_log_that_grew_large_is_put_aside(
     monkeypatch.setattr(module, "LARGEST_LOG_BYTES", 10)
     log = tmp_path / "logs" / "first.log"
     until(lambda: log.with_suffix(".log.1").exists() and log.stat().st_size == 0, "the log only grows")
-    assert "carrier on" in log.with_suffix(".log.1").read_text()
+    assert "Ctrl-C ends it" in log.with_suffix(".log.1").read_text()
 
 
 OWNER = """
@@ -131,7 +132,7 @@ import os, sys, time
 from pathlib import Path
 from infrastructure.supervisor import ProcessSpec, Supervisor
 logs = Path(sys.argv[1])
-ready = lambda: (logs / "carrier.log").exists() and "carrier on" in (logs / "carrier.log").read_text()
+ready = lambda: (logs / "carrier.log").exists() and "Ctrl-C ends it" in (logs / "carrier.log").read_text()
 spec = ProcessSpec(name="carrier", arguments=("simulator", "--port", "0"), ready=ready)
 with Supervisor([spec], environment=dict(os.environ), logs=logs) as made:
     made.wait_ready(60)
