@@ -5,10 +5,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from application.prove_ledgers import Proof
-from domain.aggregates import fold, message
+from domain.aggregates import message
 from domain.aggregates.message import Message, Status
 from domain.events.ledger import Debited, DebitReason
 from domain.events.message import Accepted, Failed, MessageEvent
@@ -57,26 +58,28 @@ class Books:
 def read_books(stand: Stand) -> Books:
     """Fold the whole log, prove the ledgers, read the carriers' books."""
     books, proof = Books(carrier=read_carriers(stand)), Proof()
-    histories: dict[UUID, list[Recorded]] = defaultdict(list)
     for recorded in _log(stand):
         proof.feed(recorded)
         match recorded.event:
             case Debited(reason=DebitReason.ACCEPTED) as event:
                 books.debits[event.message] += 1
             case event if isinstance(event, MessageEvent):
-                histories[recorded.stream].append(recorded)
+                _note(books, recorded.stream, event, recorded.at)
             case _:
                 pass
-        if isinstance(recorded.event, Failed):
-            books.causes[recorded.stream] = recorded.event
-    for id_, history in histories.items():
-        state = fold(message.evolve, history)
-        assert state is not None
-        books.messages[id_] = state
-        if sum(isinstance(recorded.event, Accepted) for recorded in history) != 1:
-            books.findings.append(f"{id_} was accepted more than once")
     books.findings += [f"the proof says {finding}" for finding in proof.findings()]
     return books
+
+
+def _note(books: Books, id_: UUID, event: MessageEvent, at: datetime) -> None:
+    """One fact more about a message."""
+    before = books.messages.get(id_)
+    if isinstance(event, Accepted) != (before is None):
+        books.findings.append(f"{id_} was accepted more than once, or never")
+        return
+    if isinstance(event, Failed):
+        books.causes[id_] = event
+    books.messages[id_] = message.evolve(before, event, at)
 
 
 def _log(stand: Stand) -> Iterator[Recorded]:

@@ -61,6 +61,7 @@ class LinkSpec:
     response_timeout_seconds: int = 5
     password: str = SECRET
     protocol: str = "smpp34"
+    keep_alive_seconds: int = 30
 
 
 LINKS = (
@@ -284,6 +285,7 @@ class Stand:
             window=spec.window,
             rate_per_second=spec.rate_per_second,
             response_timeout_seconds=spec.response_timeout_seconds,
+            keep_alive_seconds=spec.keep_alive_seconds,
             inbound=inbound if spec.protocol == CALLING else None,
         )
         self.run(configure_link(self.platform.store, configured=configured, context=_BY))
