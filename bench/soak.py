@@ -25,7 +25,7 @@ import psutil
 import psycopg
 
 from application.manage_routes import set_route
-from bench.support.blows import Blows, go_first_who_should
+from bench.support.blows import Blows
 from bench.support.carriers_books import carriers_ms
 from bench.support.memory import RULE, Judgement, Watched
 from bench.support.report import Figures, show, spread_ms
@@ -90,6 +90,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0, help="Messages a second; else 80 %% of capacity.")
     parser.add_argument("--capacity-seconds", type=float, default=45.0, help="How long capacity is measured.")
+    parser.add_argument("--alike", action="store_true", help="No priorities: for a machine others work on.")
     parser.add_argument("--keep", action="store_true", help="Leave logs and carriers' books.")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -114,7 +115,7 @@ class Soak:
         self._stand = scene.stand
         self._chosen = chosen
         self._seconds = chosen.minutes * 60
-        self._blows = Blows(scene, Random(chosen.seed), CALM)
+        self._blows = Blows(scene, Random(chosen.seed), CALM, alike=chosen.alike)
         self._watched = Watched()
         self._began = time.monotonic()
         self._latest_waiting = self._most_waiting = 0
@@ -160,7 +161,7 @@ class Soak:
             self._stand.run(set_route(self._stand.platform.store, wanted=route, context=_BY))
         self._stand.start("worker-2")
         for name in OURS:
-            go_first_who_should(self._stand, name)
+            self._blows.give_place(name)
 
     def _capacity(self) -> float:
         if self._chosen.rate:

@@ -20,7 +20,7 @@ from infrastructure.priority import let_others_go_first
 from infrastructure.simulator.script import Script
 from infrastructure.stack import NICE
 from tests.faults.scene import Scene
-from tests.support.stand import CALLING, Stand, until
+from tests.support.stand import CALLING, until
 
 FIRST_HALF = ("worker", "dispatcher", "api")
 SECOND_HALF = ("worker-2", "projector", "scheduler")
@@ -49,21 +49,17 @@ def weathers(calm: Script) -> Mapping[str, Script]:
     }
 
 
-def go_first_who_should(stand: Stand, name: str) -> None:
-    """Give a process that was started the priority that the platform gives it."""
-    let_others_go_first(stand.processes[name].pid, NICE.get(name.partition("-")[0], 0))
-
-
 class Blows:
     """Strike with `strike`, now and then `tend`, and in the end `make_peace`."""
 
-    def __init__(self, scene: Scene, random: Random, calm: Script) -> None:
+    def __init__(self, scene: Scene, random: Random, calm: Script, *, alike: bool = False) -> None:
         self.counted: Counter[str] = Counter()
         self.recoveries: list[float] = []
         self.random = random
         self._scene = scene
         self._stand = scene.stand
         self._calm = calm
+        self._alike = alike
         self._weathers = weathers(calm)
         self._until: dict[str, float] = {}
         self._victims: Sequence[str] = FIRST_HALF
@@ -142,10 +138,15 @@ class Blows:
         self._revive(name)
         return f"stopped {name} in {seconds:.1f} s"
 
+    def give_place(self, name: str) -> None:
+        """Give a process that was started the priority that the platform gives it."""
+        if not self._alike:
+            let_others_go_first(self._stand.processes[name].pid, NICE.get(name.partition("-")[0], 0))
+
     def _revive(self, name: str) -> None:
         time.sleep(self.random.choice((0.0, 0.0, 0.5, 3.0)))
         self._stand.start(name)
-        go_first_who_should(self._stand, name)
+        self.give_place(name)
 
     def _freeze(self) -> str:
         name = self.random.choice(FIRST_HALF + SECOND_HALF)

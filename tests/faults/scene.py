@@ -103,7 +103,7 @@ def open_scene(
         for name in {link.at for link in links} - set(stand.carriers):
             stand.start_carrier(name, script=script)
         stand.start(*PLATFORM)
-        until(lambda: stand.connected() == set(stand.links), seconds=20, what="the links are bound")
+        until(lambda: stand.connected() == set(stand.links), seconds=90, what="the links are bound")
         traffic = Traffic(stand)
         try:
             yield Scene(stand, traffic)

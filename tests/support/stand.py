@@ -122,7 +122,7 @@ class Stand:
                     start_new_session=True,
                 )
         if "api" in names:
-            until(self.api_answers, seconds=20, what="the API answers")
+            until(self.api_answers, seconds=90, what="the API answers")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
