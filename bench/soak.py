@@ -178,19 +178,19 @@ class Soak:
         load.start()
         with self._looking(load):
             try:
-                self._strike_until(time.monotonic() + self._seconds, patience=rate * _PATIENCE_SECONDS)
+                self._strike_until(time.monotonic() + self._seconds, load, patience=rate * _PATIENCE_SECONDS)
             except BaseException:
                 load.abandon()
                 raise
             load.stop()
         return load
 
-    def _strike_until(self, over: float, *, patience: float) -> None:
+    def _strike_until(self, over: float, load: SteadyLoad, *, patience: float) -> None:
         half = over - self._seconds / 2
         while time.monotonic() < over:
             pause = self._blows.random.uniform(*_PAUSE_SECONDS)
             self._wait(min(time.monotonic() + pause, over))
-            self._hold_back(over, patience)
+            self._hold_back(over, load, patience)
             if time.monotonic() >= half:
                 self._blows.second_half()
             if time.monotonic() < over:
@@ -202,9 +202,9 @@ class Soak:
             time.sleep(min(left, 0.5))
             self._blows.tend()
 
-    def _hold_back(self, over: float, patience: float) -> None:
+    def _hold_back(self, over: float, load: SteadyLoad, patience: float) -> None:
         began = time.monotonic()
-        while time.monotonic() < over and self._waiting() > patience:
+        while time.monotonic() < over and load.unanswered + self._waiting() > patience:
             self._wait(time.monotonic() + 1)
         self._held_back += time.monotonic() - began
 
@@ -244,7 +244,10 @@ class Soak:
 
     def _tell(self, load: SteadyLoad) -> None:
         memory = ", ".join(f"{name} {mib}" for name, mib in self._watched.now_mib().items() if name in OURS)
-        self._say(f"{load.offered} offered, {self._waiting()} wait; MiB: {memory}")
+        unanswered = load.unanswered
+        self._say(
+            f"{load.offered} offered, {unanswered} unanswered, {self._waiting()} not carried; MiB: {memory}"
+        )
 
     def _waiting(self) -> int:
         """Messages that no carrier has answered for, as the read model has it; the last number while it is away."""

@@ -69,11 +69,17 @@ class SteadyLoad:
         self.offered = 0
         self.failure: BaseException | None = None
         self._scene = scene
+        self._before = len(scene.traffic.acknowledged)
         self._accounts = itertools.cycle(accounts)
         self._per_second = per_second
         self._over = threading.Event()
         self._runs: list[Run] = []
         self._thread = threading.Thread(target=self._keep)
+
+    @property
+    def unanswered(self) -> int:
+        """Messages in calls that have no answer yet."""
+        return self.offered - (len(self._scene.traffic.acknowledged) - self._before)
 
     def start(self) -> None:
         """Begin to send."""
