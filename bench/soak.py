@@ -126,7 +126,7 @@ class Soak:
         self._set_up()
         carries = self._capacity()
         rate = self._chosen.rate or carries * SHARE
-        until(lambda: self._waiting() == 0, seconds=120, what="what measured is carried", every=0.5)
+        until(lambda: self._waiting() == 0, seconds=300, what="what measured is carried", every=0.5)
         self._say(f"seed {self._chosen.seed}: {rate:.0f} messages a second, {self._chosen.minutes:g} minutes")
         before, since = len(self._scene.traffic.acknowledged), self._stand.rows("SELECT now()")[0][0]
         self._scene.traffic.seconds.clear()

@@ -32,11 +32,12 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(slots=True)
 class CarrierBook:
-    """What the carriers wrote down: by phone what they took, by their id what we acknowledged."""
+    """What the carriers wrote down: by phone what they took, by their id what they sent and what we acknowledged."""
 
     taken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     payloads: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    sent: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     acked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -98,8 +99,9 @@ def read_carriers(stand: Stand) -> CarrierBook:
         for line in file.read_text().splitlines():
             entry = json.loads(line)
             if entry["kind"] == "receipt":
-                if entry["step"] == "acked":
-                    book.acked[entry["carrier_id"]].add(entry["stat"])
+                if entry["step"] in ("sent", "acked"):
+                    steps = book.sent if entry["step"] == "sent" else book.acked
+                    steps[entry["carrier_id"]].add(entry["stat"])
             elif entry["status"] == 0:
                 phone = with_country(entry["destination"])
                 book.taken[phone].append(entry["carrier_id"])
@@ -169,7 +171,8 @@ def _twice(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[
 def _outcomes(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[str]:
     """A message stands where the receipts say that we acknowledged to the carrier.
 
-    A long message in doubt may stay there: nobody guesses which of its parts a receipt belongs to.
+    A long message in doubt may stay there: nobody guesses which of its parts a receipt belongs to. A carrier
+    that goes away does not hear the last acknowledgements, so what it sent is enough to be delivered.
     """
     book = books.carrier
     for id_, sent in acknowledged.items():
@@ -181,16 +184,20 @@ def _outcomes(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterat
         expected: Status | None = None
         if Verdict.FAILED in said:
             expected = Status.FAILED
-        elif len(reports) == sent.parts and all(
-            Verdict.DELIVERED in {verdict(status) for status in statuses} for statuses in reports
-        ):
+        elif _all_delivered(reports, sent.parts):
             expected = Status.DELIVERED
         if expected and Verdict.DELIVERED in said and Verdict.FAILED in said and sent.parts == 1:
             expected = None
         if expected is not None and state.status is not expected:
             yield f"{id_} is {state.status}, its receipts say {expected}"
-        if expected is None and state.status is Status.DELIVERED:
+        told = [book.sent[carrier_id] for carrier_id in book.taken.get(sent.phone, ())]
+        if state.status is Status.DELIVERED and not _all_delivered(told, sent.parts):
             yield f"{id_} is delivered without receipts that say so"
+
+
+def _all_delivered(reports: Sequence[set[str]], parts: int) -> bool:
+    """Whether the receipts of every part say so."""
+    return len(reports) == parts and all(Verdict.DELIVERED in map(verdict, statuses) for statuses in reports)
 
 
 def _refunds(books: Books) -> Iterator[str]:
