@@ -15,8 +15,9 @@ WARM_UP_SECONDS = 45.0
 """Caches fill and connections open: what a life's beginning says is not counted."""
 SHORTEST_SECONDS = 120.0
 """A shorter life, its beginning aside, says nothing."""
-GROWTH_MIB = 8.0
-GROWTH_SHARE = 0.08
+GROWTH_MIB = 12.0
+GROWTH_SHARE = 0.12
+"""A worker that takes the links of another over needs some for them, and keeps it."""
 RULE = (
     f"over each process's longest life, without its first {WARM_UP_SECONDS:.0f} s: the median of the last quarter"
     f" is above that of the first by no more than {GROWTH_MIB:.0f} MiB or {GROWTH_SHARE:.0%}"
