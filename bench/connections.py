@@ -22,6 +22,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import smpplib.client
@@ -33,8 +34,11 @@ from bench.support.report import show, spread_ms
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, Taken
 from infrastructure.simulator.account import Callback
+from infrastructure.simulator.caller import Caller
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
+
+_LOOKS = 20
 
 
 def main() -> None:
@@ -75,7 +79,7 @@ async def be_carriers(callbacks: dict[str, int]) -> None:
                 json.dumps(
                     {
                         "binds": sum(carrier.counters.binds for carrier in carriers.values()),
-                        "peers": sum(len(carrier.peers) for carrier in carriers.values()),
+                        "held": {protocol: _held(carrier) for protocol, carrier in carriers.items()},
                         "acked": sum(carrier.counters.receipts_acked for carrier in carriers.values()),
                         "answers": sum(each[0] for each in asked.values()),
                     }
@@ -90,6 +94,11 @@ def _carrier(protocol: str, callbacks: dict[str, int]) -> SimulatorSettings:
     return SimulatorSettings(
         protocol=protocol, accounts={SYSTEM_ID: PASSWORD}, script=Script(), callbacks=called
     )
+
+
+def _held(carrier: Simulator) -> int:
+    """How many clients are logged in now; the carrier's own way to one of them is not counted."""
+    return sum(peer.account is not None and not isinstance(peer, Caller) for peer in carrier.peers)
 
 
 def _count_questions(carrier: Simulator) -> list[int]:
@@ -114,16 +123,16 @@ class Carriers:
         self.ports: dict[str, int] = self._line()
         self.usage = psutil.Process(process.pid)
 
-    def counted(self) -> dict[str, int]:
+    def counted(self) -> dict[str, Any]:
         """What they have counted until now."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         return self._line()
 
-    def _line(self) -> dict[str, int]:
+    def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        found: dict[str, int] = json.loads(self._process.stdout.readline())
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
         return found
 
 
@@ -152,12 +161,13 @@ async def measure(number: int, seconds: float, keep_alive: float) -> None:
             grown = ourselves.memory_info().rss - before
             figures = await idle(there, seconds)
             latencies = await one_after_the_other(meters, seconds)
-            counted = there.counted()
+            counted = await all_counted(there, number)
             lost = sum(state.phase is LinkPhase.LOST for meter in meters for state in meter.states)
         beside = smpplib_beside(there.ports["smpp34"], number, seconds, keep_alive)
         figures = {
             "connections": number,
-            "held_at_carriers": counted["peers"],
+            "held_at_carriers": counted["held"],
+            "all_held": sum(counted["held"].values()) == number and not lost,
             "bind_all_s": round(bind_seconds, 3),
             "kib_per_connection": round(grown / number / 1024, 1),
             "keep_alive_s": keep_alive,
@@ -210,6 +220,16 @@ async def idle(there: Carriers, seconds: float) -> dict[str, object]:
         "keep_alives_answered": answers,
         "idle_sgip_renewals": renewals,
     }
+
+
+async def all_counted(there: Carriers, number: int) -> dict[str, Any]:
+    """What the carriers have counted, at a moment when no connection is just being renewed, if there is one."""
+    for _ in range(_LOOKS):
+        counted = there.counted()
+        if sum(counted["held"].values()) == number:
+            break
+        await asyncio.sleep(0.1)
+    return counted
 
 
 def _cpu(process: psutil.Process) -> float:

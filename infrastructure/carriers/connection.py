@@ -17,6 +17,8 @@ _SHORTEST_TICK_SECONDS = 0.01
 _LINGER_SECONDS = 1.0
 _MOST_UNREAD_OCTETS = 1 << 20
 """Submits wait long before so much is unread: what is left are answers to a carrier that asks and never listens."""
+_STOOD_STILL_SECONDS = 1.0
+"""A tick that comes so late was held up with the whole process: frozen, starved, or moved to another machine."""
 _PARTS_A_WRITE = 4
 """The carrier can work on the first parts of a window while the next ones are made."""
 
@@ -49,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._flush_waits = False
         self._unflushed = 0
         self._congested = False
+        self._tick_at = 0.0
         # The session's clock stands still while we do not read: it is not the carrier who is late then.
         self._deaf_since: float | None = None
         self._deaf_seconds = 0.0
@@ -107,6 +110,8 @@ class Connection(asyncio.Protocol):
     def give_up(self, reason: str) -> None:
         """End it now; what was written and not answered is in doubt."""
         self._tell(self._session.lost(reason))
+        if self._timer is not None:
+            self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -148,9 +153,14 @@ class Connection(asyncio.Protocol):
         return reading - self._deaf_seconds
 
     def _tick_later(self) -> None:
-        self._timer = self._loop.call_later(self._tick_seconds, self._tick)
+        self._tick_at = self._loop.time() + self._tick_seconds
+        self._timer = self._loop.call_at(self._tick_at, self._tick)
 
     def _tick(self) -> None:
+        late = self._loop.time() - self._tick_at
+        if late >= _STOOD_STILL_SECONDS and self._deaf_since is None:
+            # What the carrier said meanwhile may not be read yet.
+            self._deaf_seconds += late
         self._tell(self._session.tick(self._now()))
         self._flush()
         if self._session.phase is not Phase.CLOSED:

@@ -1,6 +1,8 @@
 """What CMPP, SGIP and SMGP write alike: padded texts, times of China, phone numbers with and without 86."""
 
-from datetime import datetime, timedelta
+import functools
+import math
+from datetime import datetime
 
 from infrastructure.carriers.receipt_text import CHINA
 
@@ -53,8 +55,14 @@ def absolute_time(now: datetime, validity_seconds: int | None) -> str:
     """
     if validity_seconds is None:
         return ""
-    end = now.astimezone(CHINA) + timedelta(seconds=min(max(validity_seconds, 1), _LONGEST_VALIDITY_SECONDS))
-    return f"{end:%y%m%d%H%M%S}032+"
+    left = min(max(validity_seconds, 1), _LONGEST_VALIDITY_SECONDS)
+    return _absolute(math.floor(now.timestamp()) + left)
+
+
+@functools.lru_cache(1_024)
+def _absolute(second: int) -> str:
+    """Many parts end in the same second."""
+    return f"{datetime.fromtimestamp(second, CHINA):%y%m%d%H%M%S}032+"
 
 
 def digits(address: str) -> str:

@@ -103,8 +103,7 @@ class CarrierLink:
         self._queue: deque[_Handed] = deque()
         self._waiters: set[asyncio.Future[None]] = set()
         self._token_timer: asyncio.TimerHandle | None = None
-        self._closing = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._closing, self._ended = asyncio.Event(), asyncio.Event()
         self._something_happened = asyncio.Event()
         self._running = False
         self._backoff = Backoff(
@@ -112,9 +111,8 @@ class CarrierLink:
         )
         self._refusal: BindRefused | None = None
         self._bound_at: float | None = None
-        self._renewing = False
+        self._renewing = self._listens = False
         self._listeners = listeners or SgipListeners()
-        self._listens = False
 
     # What the caller uses.
 
@@ -223,17 +221,19 @@ class CarrierLink:
         if not self._renewing:
             self._say(LinkPhase.CONNECTING)
         self._refusal = self._bound_at = None
+        connection = self._new_connection()
         try:
             async with asyncio.timeout(self._settings.connect_timeout_seconds) as self._connecting:
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    self._new_connection,
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
                     self._settings.host,
                     self._settings.port,
                     ssl=encryption(self._settings),
                 )
         except (OSError, TimeoutError) as error:
-            self._connection = None
-            self._renewing = False
+            # It may have been made just when the time ran out, and have taken parts.
+            connection.give_up("cannot connect")
+            self._connection, self._renewing = None, False
             self._drop_queue("cannot connect")
             self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
             return

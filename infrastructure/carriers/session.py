@@ -329,18 +329,26 @@ class Session:
             return
         question = self._dialect.keep_alive(self._next_sequence())
         if question is None:
-            self._renew(now)
+            self._renew(now, events)
             return
         self._unanswered_asks += 1
         self._ask_at = now + min(self._limits.keep_alive_seconds, self._limits.response_seconds)
         self._output.append(question)
 
-    def _renew(self, now: float) -> None:
-        """Leave an idle connection before the carrier does, who might close it over a part on its way."""
-        self._ask_at = now + self._limits.keep_alive_seconds
-        if self.phase is Phase.BOUND and not self._pending:
+    def _renew(self, now: float, events: list[Event]) -> None:
+        """Leave an idle connection before the carrier does, who might close it over a part on its way.
+
+        With parts on their way it is not idle; where their answers stay away, and every other word, it is dead.
+        """
+        limits = self._limits
+        self._ask_at = now + min(limits.keep_alive_seconds, limits.response_seconds)
+        if self.phase is not Phase.BOUND:
+            return
+        if not self._pending:
             self._renewing = True
             self.unbind(now)
+        elif now - self._heard_at >= limits.keep_alive_seconds + limits.response_seconds:
+            self._close("answers stay away", events)
 
     def _close(self, reason: str, events: list[Event], *, farewell: bytes = b"") -> None:
         if self.phase is Phase.CLOSED:

@@ -5,10 +5,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from application.prove_ledgers import Proof
-from domain.aggregates import fold, message
+from domain.aggregates import message
 from domain.aggregates.message import Message, Status
 from domain.events.ledger import Debited, DebitReason
 from domain.events.message import Accepted, Failed, MessageEvent
@@ -31,11 +32,12 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(slots=True)
 class CarrierBook:
-    """What the carriers wrote down: by phone what they took, by their id what we acknowledged."""
+    """What the carriers wrote down: by phone what they took, by their id what they sent and what we acknowledged."""
 
     taken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     payloads: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    sent: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     acked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -57,26 +59,28 @@ class Books:
 def read_books(stand: Stand) -> Books:
     """Fold the whole log, prove the ledgers, read the carriers' books."""
     books, proof = Books(carrier=read_carriers(stand)), Proof()
-    histories: dict[UUID, list[Recorded]] = defaultdict(list)
     for recorded in _log(stand):
         proof.feed(recorded)
         match recorded.event:
             case Debited(reason=DebitReason.ACCEPTED) as event:
                 books.debits[event.message] += 1
             case event if isinstance(event, MessageEvent):
-                histories[recorded.stream].append(recorded)
+                _note(books, recorded.stream, event, recorded.at)
             case _:
                 pass
-        if isinstance(recorded.event, Failed):
-            books.causes[recorded.stream] = recorded.event
-    for id_, history in histories.items():
-        state = fold(message.evolve, history)
-        assert state is not None
-        books.messages[id_] = state
-        if sum(isinstance(recorded.event, Accepted) for recorded in history) != 1:
-            books.findings.append(f"{id_} was accepted more than once")
     books.findings += [f"the proof says {finding}" for finding in proof.findings()]
     return books
+
+
+def _note(books: Books, id_: UUID, event: MessageEvent, at: datetime) -> None:
+    """One fact more about a message."""
+    before = books.messages.get(id_)
+    if isinstance(event, Accepted) != (before is None):
+        books.findings.append(f"{id_} was accepted more than once, or never")
+        return
+    if isinstance(event, Failed):
+        books.causes[id_] = event
+    books.messages[id_] = message.evolve(before, event, at)
 
 
 def _log(stand: Stand) -> Iterator[Recorded]:
@@ -95,8 +99,9 @@ def read_carriers(stand: Stand) -> CarrierBook:
         for line in file.read_text().splitlines():
             entry = json.loads(line)
             if entry["kind"] == "receipt":
-                if entry["step"] == "acked":
-                    book.acked[entry["carrier_id"]].add(entry["stat"])
+                if entry["step"] in ("sent", "acked"):
+                    steps = book.sent if entry["step"] == "sent" else book.acked
+                    steps[entry["carrier_id"]].add(entry["stat"])
             elif entry["status"] == 0:
                 phone = with_country(entry["destination"])
                 book.taken[phone].append(entry["carrier_id"])
@@ -166,7 +171,8 @@ def _twice(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[
 def _outcomes(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterator[str]:
     """A message stands where the receipts say that we acknowledged to the carrier.
 
-    A long message in doubt may stay there: nobody guesses which of its parts a receipt belongs to.
+    A long message in doubt may stay there: nobody guesses which of its parts a receipt belongs to. A carrier
+    that goes away does not hear the last acknowledgements, so what it sent is enough to be delivered.
     """
     book = books.carrier
     for id_, sent in acknowledged.items():
@@ -178,16 +184,20 @@ def _outcomes(books: Books, acknowledged: Mapping[UUID, Acknowledged]) -> Iterat
         expected: Status | None = None
         if Verdict.FAILED in said:
             expected = Status.FAILED
-        elif len(reports) == sent.parts and all(
-            Verdict.DELIVERED in {verdict(status) for status in statuses} for statuses in reports
-        ):
+        elif _all_delivered(reports, sent.parts):
             expected = Status.DELIVERED
         if expected and Verdict.DELIVERED in said and Verdict.FAILED in said and sent.parts == 1:
             expected = None
         if expected is not None and state.status is not expected:
             yield f"{id_} is {state.status}, its receipts say {expected}"
-        if expected is None and state.status is Status.DELIVERED:
+        told = [book.sent[carrier_id] for carrier_id in book.taken.get(sent.phone, ())]
+        if state.status is Status.DELIVERED and not _all_delivered(told, sent.parts):
             yield f"{id_} is delivered without receipts that say so"
+
+
+def _all_delivered(reports: Sequence[set[str]], parts: int) -> bool:
+    """Whether the receipts of every part say so."""
+    return len(reports) == parts and all(Verdict.DELIVERED in map(verdict, statuses) for statuses in reports)
 
 
 def _refunds(books: Books) -> Iterator[str]:

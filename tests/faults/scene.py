@@ -43,7 +43,7 @@ class Scene:
         books = [carrier.ask(do="count") for carrier in self.stand.carriers.values()]
         return all(book["owed"] == 0 and book["receipts_sent"] <= _answered(book) for book in books)
 
-    def settle(self, *, seconds: float = 60, lost: bool = False, held: int = 0) -> float:
+    def settle(self, *, seconds: float = 60, lost: bool = False, held: int = 0, every: float = 0.1) -> float:
         """Wait until nothing moves any more; returns how long that took.
 
         With `lost` receipts messages may stay submitted; `held` receipts are foreign and stay, too.
@@ -61,7 +61,7 @@ class Scene:
             )
 
         try:
-            return until(settled, seconds=seconds, what="every message is settled", every=0.1)
+            return until(settled, seconds=seconds, what="every message is settled", every=every)
         except AssertionError as error:
             raise AssertionError(
                 f"{error}: {self.stand.statuses()}, {self.stand.held_receipts()} receipts held,"
@@ -104,7 +104,7 @@ def open_scene(
         for name in {link.at for link in links} - set(stand.carriers):
             stand.start_carrier(name, script=script)
         stand.start(*PLATFORM)
-        until(lambda: stand.connected() == set(stand.links), seconds=60, what="the links are bound")
+        until(lambda: stand.connected() == set(stand.links), seconds=90, what="the links are bound")
         traffic = Traffic(stand)
         try:
             yield Scene(stand, traffic)

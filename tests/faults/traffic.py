@@ -54,6 +54,8 @@ class Traffic:
     acknowledged: dict[UUID, Acknowledged] = field(default_factory=dict)
     repeats: int = 0
     """Calls sent again because they were not answered, or answered with 5xx."""
+    seconds: list[float] = field(default_factory=list)
+    """How long each call took from `begin` to its yes, what it waited for a caller included."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_CALLERS))
     _local: threading.local = field(default_factory=threading.local)
@@ -73,7 +75,9 @@ class Traffic:
         turns = itertools.cycle(links)
         messages = [self._message(next(turns), fields) for _ in range(count)]
         calls = [
-            self._pool.submit(self._bulk, account, messages[start : start + call_size], aborted)
+            self._pool.submit(
+                self._bulk, account, messages[start : start + call_size], aborted, time.monotonic()
+            )
             for start in range(0, count, call_size)
         ]
         return Run(calls, aborted)
@@ -83,7 +87,9 @@ class Traffic:
         aborted = threading.Event()
         turns = itertools.cycle(PREFIXES)
         calls = [
-            self._pool.submit(self._single, account, self._message(next(turns), {}), aborted)
+            self._pool.submit(
+                self._single, account, self._message(next(turns), {}), aborted, time.monotonic()
+            )
             for _ in range(count)
         ]
         return Run(calls, aborted)
@@ -105,17 +111,23 @@ class Traffic:
             text += "这是一条需要拆分成两个分片的长短信。" * 4
         return {"phone": f"{PREFIXES[link]}{number:08d}", "text": text, "signature": SIGNATURE, **fields}
 
-    def _bulk(self, account: str, messages: list[dict[str, object]], aborted: threading.Event) -> list[UUID]:
+    def _bulk(
+        self, account: str, messages: list[dict[str, object]], aborted: threading.Event, began: float
+    ) -> list[UUID]:
         body: dict[str, object] = {"messages": messages}
         answer = self._call(account, "/v1/messages/bulk", body, key=messages[0], aborted=aborted)
+        self.seconds.append(time.monotonic() - began)
         assert answer["totals"]["accepted"] == len(messages), answer
         return [
             self._note(UUID(outcome["id"]), account, message)
             for outcome, message in zip(answer["outcomes"], messages, strict=True)
         ]
 
-    def _single(self, account: str, message: dict[str, object], aborted: threading.Event) -> list[UUID]:
+    def _single(
+        self, account: str, message: dict[str, object], aborted: threading.Event, began: float
+    ) -> list[UUID]:
         answer = self._call(account, "/v1/messages", message, key=message, aborted=aborted)
+        self.seconds.append(time.monotonic() - began)
         return [self._note(UUID(answer["id"]), account, message)]
 
     def _note(self, id_: UUID, account: str, message: dict[str, object]) -> UUID:

@@ -41,7 +41,7 @@ def _settings(order: Mapping[str, Any]) -> SimulatorSettings:
 
 
 def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "receipt" | "count" | "sessions"}`.
+    """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "garble" | "receipt" | "count" | "sessions"}`.
 
     Sessions are told by account: now, at most since they were last counted `anew`, ended politely.
     """
@@ -56,6 +56,8 @@ def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]
             simulator.unbind(name)
         case "freeze":
             simulator.freeze(name)
+        case "garble":
+            simulator.garble(name)
         case "receipt":
             planned = PlannedReceipt(0, command["status"], "000")
             submitted = {"destination_addr": command["phone"], "source_addr": "1069"}
@@ -63,7 +65,8 @@ def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]
         case "count":
             owed = sum(simulator.owed(name) for name in simulator.accounts)
             # Receipts that wait for their time count as owed: a carrier that owes nothing has said everything.
-            return {"owed": owed + len(simulator._due), **asdict(simulator.counters)}
+            alive = sum(peer.account is not None and not peer.frozen for peer in simulator.peers)
+            return {"owed": owed + len(simulator._due), "sessions": alive, **asdict(simulator.counters)}
         case "sessions":
             each = {
                 name: {"now": of.sessions, "most": of.most_sessions, "unbinds": of.unbinds}

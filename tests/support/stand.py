@@ -63,6 +63,7 @@ class LinkSpec:
     password: str = SECRET
     protocol: str = "smpp34"
     connections: int = 1
+    keep_alive_seconds: int = 30
 
 
 LINKS = (
@@ -126,7 +127,7 @@ class Stand:
                     start_new_session=True,
                 )
         if "api" in names:
-            until(self.api_answers, seconds=60, what="the API answers")
+            until(self.api_answers, seconds=90, what="the API answers")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -299,6 +300,7 @@ class Stand:
             response_timeout_seconds=spec.response_timeout_seconds,
             connections=spec.connections,
             tariff=Tariff(node_id=NODE if spec.protocol == CALLING else 0),
+            keep_alive_seconds=spec.keep_alive_seconds,
             inbound=inbound if spec.protocol == CALLING else None,
         )
         self.run(configure_link(self.platform.store, configured=configured, context=_BY))

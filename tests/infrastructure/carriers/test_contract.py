@@ -474,6 +474,24 @@ def test_a_half_open_connection_is_noticed_and_replaced(protocol):
     asyncio.run(play())
 
 
+def test_a_half_open_connection_is_noticed_though_parts_go_on_being_sent_over_it(protocol):
+    async def play() -> None:
+        now = 0.0
+        given = {"keep_alive_seconds": 0.2, "response_timeout_seconds": 0.3}
+        async with stage(protocol, clock=lambda: now, **given) as (simulator, our):
+            await our.link.ready()
+            simulator.freeze(SYSTEM_ID)
+            async with asyncio.timeout(20):
+                while our.phases.count(LinkPhase.BOUND) < 2:
+                    if our.link.capacity() > 0:
+                        our.link.submit(part())
+                    now += 0.02
+                    await asyncio.sleep(0.01)
+            assert LinkPhase.LOST in our.phases
+
+    asyncio.run(play())
+
+
 def test_a_carrier_that_does_not_read_holds_the_link_back_and_loses_nothing(protocol):
     async def play() -> None:
         async with stage(protocol, window=100_000) as (simulator, our):
