@@ -41,7 +41,7 @@ def _settings(order: Mapping[str, Any]) -> SimulatorSettings:
 
 
 def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "garble" | "receipt" | "count" | "sessions"}`.
+    """Do what one line says: `{"do": "drop", "system_id": "mobile"}`; the words are those below.
 
     Sessions are told by account: now, at most since they were last counted `anew`, ended politely.
     """
