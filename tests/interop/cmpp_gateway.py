@@ -266,7 +266,8 @@ class CmppGateway(Gateway):
         """CMPP_TERMINATE either way: answer, then close."""
         self.fields(name, body).end()
         if command == TERMINATE:
-            self.send(line, TERMINATE | ANSWER, sequence)
+            if self.habits.lets_go:
+                self.send(line, TERMINATE | ANSWER, sequence)
             line.left = True
             return True
         self.answered(line, TERMINATE, sequence, name)

@@ -45,6 +45,7 @@ class Habits:
     first_sequence: int = 1
     first_id: int = 1
     pads_with_spaces: bool = False
+    lets_go: bool = True
     stats: Sequence[str] = ("DELIVRD",)
 
 

@@ -239,3 +239,13 @@ def test_a_link_that_closes_in_the_midst_of_traffic_leaves_nothing_open(version:
             agree_on_answers(gateway, sent, taken, EXPECTED)
 
     asyncio.run(play())
+
+
+def test_nothing_is_said_after_leave_is_taken_though_the_gateway_never_answers_it(version: int):
+    async def play() -> None:
+        gateway = CmppGateway(habits=CmppHabits(lets_go=False), version=version)
+        quick = settings(version, keep_alive_seconds=0.03, close_timeout_seconds=0.3)
+        async with link_to(gateway, **quick) as table:
+            await send_all(table, EVERY_CODING[:10])
+
+    asyncio.run(play())
