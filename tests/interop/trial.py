@@ -260,3 +260,18 @@ def as_link_says(sent: Sequence[strict_wire.Reply]) -> list[Reply]:
 def bare(got: Sequence[Reply]) -> list[Reply]:
     """The same replies without their ids and sequence numbers."""
     return [dataclasses.replace(one, carrier_id="", sequence=0) for one in got]
+
+
+async def left_unanswered(
+    gateway: Gateway, parts: Sequence[Part], expected: Expected, **settings: object
+) -> list[Answer]:
+    """Send to a gateway that passes some over, on a clock that stands still until it has answered the others."""
+    now = 0.0
+    silent = len(parts) // gateway.habits.silent_every
+    async with link_to(gateway, **{**settings, "clock": lambda: now}) as table:
+        sending = asyncio.create_task(send_all(table, parts))
+        await until(lambda: len(table.answers) == len(parts) - silent)
+        now += 10.0
+        answers = await sending
+        agree_on_answers(gateway, parts, answers, expected)
+    return answers
