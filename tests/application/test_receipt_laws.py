@@ -23,9 +23,9 @@ SENDS = st.tuples(st.just("send"), st.sampled_from(["7", "8"]), st.sampled_from(
 REPORTS = st.tuples(
     st.just("report"), st.sampled_from(["7", "8"]), st.sampled_from([*SPELLINGS, "", "10690001"])
 )
-WAITS = st.tuples(st.just("wait"), st.just(""), st.sampled_from([1, 90, 200]))
+WAITS = st.tuples(st.just("wait"), st.just(""), st.sampled_from([1, 361]))
 RESTARTS = st.tuples(st.just("restart"), st.just(""), st.just(""))
-STORIES = st.lists(st.one_of(SENDS, REPORTS, REPORTS, WAITS, RESTARTS), min_size=3, max_size=14)
+STORIES = st.lists(st.one_of(SENDS, REPORTS, REPORTS, WAITS, RESTARTS), min_size=5, max_size=16)
 
 
 @dataclass(frozen=True, slots=True)
