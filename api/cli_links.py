@@ -86,6 +86,15 @@ def drain(name: Name, reason: Reason, as_json: AsJson = False) -> None:
     _told(name, "draining", changed=bool(done), otherwise="draining already, or disabled", as_json=as_json)
 
 
+@app.command(epilog="Example: smsledger link mend mobile --reason 'the carrier says it is repaired'")
+def mend(name: Name, reason: Reason, as_json: AsJson = False) -> None:
+    """Close its circuit before its time is over: it is taken again, and judged as if nothing had been."""
+    from application.keep_circuits import mend_link
+
+    done = work(lambda made: mend_link(made.store, name=name, reason=reason, context=operator()))
+    _told(name, "mended", changed=bool(done), otherwise="its circuit is closed already", as_json=as_json)
+
+
 @app.command(
     "test", epilog="Example: smsledger link test mobile; exit code 0 only where the carrier let us in"
 )

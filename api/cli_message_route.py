@@ -30,12 +30,17 @@ async def told_route(platform: "Platform", id_: UUID) -> dict[str, Any]:
 
     from api.message_route import message_route
     from application.explain_route import explain
+    from application.manage_routes import STREAM
+    from domain.events.message import Accepted
     from infrastructure.network import network_reader
 
-    history = (await platform.store.load([id_])).get(id_, ())
-    if not history:
+    histories = await platform.store.load([id_, STREAM])
+    history = histories.get(id_, ())
+    if not history or not isinstance(history[0].event, Accepted):
         raise NotFound("not_found", "There is no such message.")
     network = network_reader(platform)
-    told = await platform.store.in_thread(lambda: explain(id_, history, network))
+    told = await platform.store.in_thread(
+        lambda: explain(id_, history, network, routes=histories.get(STREAM, ()))
+    )
     document: dict[str, Any] = msgspec.to_builtins(message_route(id_, told))
     return document

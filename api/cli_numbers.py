@@ -1,18 +1,16 @@
 """`smsledger numbers`: whose a phone number is that was ported from one carrier to another (携号转网)."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec.structs import asdict
 
 from api import tables
 from api.cli_session import AsJson, By, Reason, person, said, work
-from domain.errors import BadInput
 from domain.values import Carrier
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Ported numbers: whose a number is now.")
 Phone = Annotated[str, typer.Argument(help="The phone number; it is kept under a keyed digest only.")]
 _SHOWN_ROWS = 20
+_HEADINGS = ("phone", "number", "号码", "手机号", "手机号码")
 
 
 @app.command(
@@ -71,16 +70,19 @@ def show(phone: Phone, reason: Reason, by: By = "", as_json: AsJson = False) -> 
     epilog="Example: smsledger numbers import ported.csv --reason 'list of November' · columns: phone,carrier",
 )
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV in UTF-8: phone,carrier.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="CSV (UTF-8 or GB18030) or XLSX; columns: phone, carrier."
+        ),
+    ],
     reason: Reason,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Take in a list of ported numbers. What a person said stays; bad rows are named by their line and left out."""
     context = person(by)
-    size = file.stat().st_size
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        done = work(lambda made: _import(made, lines, size, reason, context))
+    done = work(lambda made: _import(made, file, reason, context))
     if as_json:
         tables.write_json(done)
     else:
@@ -94,33 +96,33 @@ def import_file(
         raise typer.Exit(1)
 
 
-async def _import(
-    platform: "Platform", lines: TextIO, size: int, reason: str, context: "Context"
-) -> dict[str, Any]:
+async def _import(platform: "Platform", file: Path, reason: str, context: "Context") -> dict[str, Any]:
     from application.manage_portability import AT_ONCE, import_numbers
 
+    # Read to its end before anything is written: a file that breaks off in the middle changes nothing.
+    total = sum(1 for _ in _rows(file))
     pieces: list[Imported] = []
     with tables.progress_bar() as progress:
-        bar = progress.add_task("octets", total=size)
-        rows = _rows(lines)
+        bar = progress.add_task("numbers", total=total)
+        rows = _rows(file)
         while piece := list(islice(rows, AT_ONCE)):
-            done = await import_numbers(
-                platform.store, platform.vault, rows=piece, why=reason, context=context
+            pieces.append(
+                await import_numbers(platform.store, platform.vault, rows=piece, why=reason, context=context)
             )
-            pieces.append(done)
-            progress.advance(bar, sum(len(phone) + len(name) + 2 for _, phone, name in piece))
+            progress.advance(bar, len(piece))
     taken: Counter[Carrier] = sum((piece.taken for piece in pieces), Counter())
     refused = [{"line": line, "code": code} for piece in pieces for line, code in piece.refused.items()]
     return {"taken": taken.total(), "by_carrier": dict(sorted(taken.items())), "refused": refused}
 
 
-def _rows(lines: TextIO) -> Iterator[tuple[int, str, str]]:
-    """Line, phone and carrier of each row; a first row of headings and empty rows are passed over."""
-    reader = csv.reader(lines)
-    try:
-        for row in reader:
-            phone, carrier = (*row, "", "")[:2]
-            if row and not (reader.line_num == 1 and phone.strip().lower() in ("phone", "number", "号码")):
-                yield reader.line_num, phone, carrier
-    except (csv.Error, UnicodeDecodeError):
-        raise BadInput("file_invalid", f"The file is no CSV in UTF-8 after line {reader.line_num}.") from None
+def _rows(file: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, phone and carrier of each row; a first row of headings and empty rows are passed over.
+
+    Refuses file_unreadable.
+    """
+    from infrastructure.carrier_files import read_cells
+
+    for line, cells in read_cells(file):
+        phone, carrier = (*cells, "", "")[:2]
+        if line > 1 or phone.strip().lower() not in _HEADINGS:
+            yield line, phone, carrier

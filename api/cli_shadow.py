@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +11,14 @@ import typer
 
 from api import tables
 from api.cli_session import AsJson, work
+from application.shadow_routes import Links
 from domain.errors import BadInput
 from domain.events.route import RouteSet, Share
 from domain.values import SHANGHAI, Carrier, Category
 
 if TYPE_CHECKING:
     from application.choose_route import Network
-    from application.shadow_routes import Shadow
+    from application.shadow_routes import Shadow, Way
     from infrastructure.bootstrap import Platform
 
 _AGO = re.compile(r"(\d{1,5})([smhd])", re.ASCII)
@@ -51,65 +53,94 @@ def shadow(
     ],
     since: Annotated[str, typer.Option(help="From then on: 24h, 90m, 7d, or a time.")] = "24h",
     until: Annotated[str, typer.Option(help="Up to then; up to now by default.")] = "0s",
-    as_they_are: Annotated[
-        bool,
+    links: Annotated[
+        Links,
         typer.Option(
-            "--as-they-are", help="With links down and broken as they are now, not all enabled ones ready."
+            help="How fit links are taken to be: as they were then, as far as it was recorded; all enabled ones "
+            "ready; or as they do now."
         ),
-    ] = False,
+    ] = Links.THEN,
     as_json: AsJson = False,
 ) -> None:
-    """Try a changed route table on recorded messages: who would go elsewhere. Nothing is sent, nothing is written."""
+    """Try a changed route table on recorded messages: who would go elsewhere. Nothing is sent, nothing is written.
+
+    With `--links then` messages are compared with the decision that was taken, and decisions that the table as it
+    stands would not take again are listed apart.
+    """
     routes = _routes(table.read_bytes())
-    found = work(lambda made: _try(made, routes, since, until, as_they_are=as_they_are))
+    found = work(lambda made: _try(made, routes, since, until, links=links))
     if as_json:
         tables.write_json(found)
         return
-    typer.echo(
-        f"{found['messages']:,} messages; {found['elsewhere']:,} would take another link,"
-        f" {found['without_link']:,} none"
-    )
-    tables.show("links", {name: name.replace("_", " ") for name in _OF_LINKS}, found["links"], as_json=False)
-    columns = {name: name for name in ("from", "to", "messages", "samples")}
-    tables.show("moved", columns, found["moved"], as_json=False)
+    _tell(found)
 
 
 _OF_LINKS = ("link", "before", "before_percent", "after", "after_percent")
+_OF_MOVED = ("from", "to", "messages", "samples")
+_OF_UNLIKE = ("route_then", "then", "route_now", "now", "messages")
+
+
+def _tell(found: dict[str, Any]) -> None:
+    typer.echo(
+        f"{found['messages']:,} messages; {found['elsewhere']:,} would go another way,"
+        f" {found['without_link']:,} none"
+    )
+    _show("links", _OF_LINKS, found["links"])
+    _show("moved", _OF_MOVED, found["moved"])
+    if found["unlike"]:
+        typer.echo("the table as it stands would not decide again what was decided then:")
+        _show("unlike", _OF_UNLIKE, found["unlike"])
+
+
+def _show(noun: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    tables.show(noun, {name: name.replace("_", " ") for name in columns}, rows, as_json=False)
 
 
 async def _try(
-    platform: "Platform", routes: list[RouteSet], since: str, until: str, *, as_they_are: bool
+    platform: "Platform", routes: list[RouteSet], since: str, until: str, *, links: Links
 ) -> dict[str, Any]:
     from application.shadow_routes import all_ready
     from infrastructure.network import network_reader
 
     now = await platform.store.now()
     begins, ends = _moment(since, now), _moment(until, now)
+    if begins >= ends:
+        raise BadInput("since_invalid", "The span ends before it begins.")
     network = await platform.store.in_thread(network_reader(platform))
-    standing = network if as_they_are else all_ready(network)
-    found = await platform.store.in_thread(lambda: _shadow(platform, standing, routes, begins, ends))
-    return {"since": begins, "until": ends, **_document(found)}
+    standing = network if links is Links.NOW else all_ready(network)
+    run = partial(_shadow, platform, standing, routes, (begins, ends), then=links is Links.THEN)
+    found = await platform.store.in_thread(run)
+    return {"since": begins.isoformat(), "until": ends.isoformat(), "links_as": links, **_document(found)}
 
 
 def _shadow(
-    platform: "Platform", network: "Network", routes: list[RouteSet], begins: datetime, ends: datetime
+    platform: "Platform",
+    network: "Network",
+    routes: list[RouteSet],
+    span: tuple[datetime, datetime],
+    *,
+    then: bool,
 ) -> "Shadow":
     from application.shadow_routes import shadow, table_of
     from domain.events.message import Accepted
     from infrastructure.log_reader import LogReader
     from infrastructure.log_span import facts_between
+    from infrastructure.network import decided_of
 
-    changed = table_of(routes, links=[link.name for link in network.links])
+    changed = table_of(routes, links=network.links)
+    decisions = partial(decided_of, platform.store) if then else None
     with LogReader(platform.store.recorder) as log, tables.progress_bar() as progress:
         bar = progress.add_task("messages", total=None)
-        pages = facts_between(log, begins, ends, [Accepted.TOPIC])
-        return shadow(pages, network, changed, went=lambda count: progress.advance(bar, count))
+        pages = facts_between(log, *span, [Accepted.TOPIC])
+        went = partial(progress.advance, bar)
+        return shadow(pages, network, changed, decisions=decisions, went=went)
 
 
 def _document(found: "Shadow") -> dict[str, Any]:
     names = sorted(found.before.keys() | found.after.keys())
     return {
         "messages": found.messages,
+        "decided": found.decided,
         "elsewhere": found.elsewhere,
         "without_link": found.after[""],
         "links": [
@@ -124,14 +155,30 @@ def _document(found: "Shadow") -> dict[str, Any]:
         ],
         "moved": [
             {
-                "from": before or _NOWHERE,
-                "to": after or _NOWHERE,
+                "from": _written(before),
+                "to": _written(after),
                 "messages": count,
                 "samples": list(map(str, found.samples[before, after])),
             }
             for (before, after), count in found.moved.most_common()
         ],
+        "unlike": [
+            {
+                "route_then": route_then,
+                "then": _written(then),
+                "route_now": route_now,
+                "now": _written(now),
+                "messages": count,
+            }
+            for (route_then, then, route_now, now), count in found.unlike.most_common()
+        ],
     }
+
+
+def _written(way: "Way") -> str:
+    """A link, with the digits behind its number: `unicom-2+12`."""
+    link, extension = way
+    return (link or _NOWHERE) + (f"+{extension}" if extension else "")
 
 
 def _routes(document: bytes) -> list[RouteSet]:

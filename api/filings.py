@@ -82,7 +82,15 @@ LIST: dict[str, Any] = {
         body_examples={"filed": REQUEST},
         answer=FilingList,
         example=LIST,
-        problems=(*OF_A_BODY, "not_found", "filing_invalid", "link_unknown", "extension_unfit", "busy"),
+        problems=(
+            *OF_A_BODY,
+            "not_found",
+            "filing_invalid",
+            "link_unknown",
+            "extension_unfit",
+            "reason_required",
+            "busy",
+        ),
     ),
 )
 async def put_filing(request: Request, key: Operator) -> Response:

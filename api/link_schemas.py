@@ -113,6 +113,7 @@ class LinkAnswer(Struct, kw_only=True):
             description="ready: connected and its circuit closed; broken: circuit open; down: not connected."
         ),
     ]
+    reason: Annotated[str, Meta(description="Why it is broken or down, as far as it is known.")]
     protocol: Protocol
     host: str
     port: int
@@ -207,6 +208,7 @@ def link_answer(link: Link, network: Network) -> LinkAnswer:
         **{name: getattr(shown, name) for name in plain},
         state=state_of(link),
         condition=_CONDITIONS[network.condition(link)],
+        reason=network.reason(link),
         tariff=msgspec.convert(shown.tariff, LinkTariff, from_attributes=True),
         inbound=_inbound(shown.inbound),
         breaker=msgspec.convert(shown.breaker, LinkBreaker, from_attributes=True),

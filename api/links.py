@@ -25,6 +25,7 @@ from api.link_schemas import (
 from api.messages import OF_A_BODY
 from application import manage_links
 from application.configure_links import Passwords, save_link
+from application.keep_circuits import mend_link
 from domain.aggregates.access import Key
 from domain.errors import Conflicting, NotAllowed, NotFound
 from domain.events.access import Scope
@@ -162,7 +163,7 @@ async def enable(request: Request, name: Name, key: Operator) -> Response:
         body_examples=examples.LINK_REASONS,
         answer=LinkAnswer,
         example=examples.LINK | {"state": "disabled", "condition": "down"},
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "busy"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "reason_required", "not_found", "busy"),
     ),
 )
 async def disable(request: Request, name: Name, key: Operator) -> Response:
@@ -183,7 +184,7 @@ async def disable(request: Request, name: Name, key: Operator) -> Response:
         body_examples=examples.LINK_REASONS,
         answer=LinkAnswer,
         example=examples.LINK | {"state": "draining"},
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "busy"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "reason_required", "not_found", "busy"),
     ),
 )
 async def drain(request: Request, name: Name, key: Operator) -> Response:
@@ -192,6 +193,25 @@ async def drain(request: Request, name: Name, key: Operator) -> Response:
     await manage_links.drain_link(
         platform.store, name=name, reason=body.reason, context=context_of(request, key)
     )
+    return await _link(platform, name)
+
+
+@router.post(
+    "/v1/links/{name}/mend",
+    **operation(
+        "Close a link's circuit by hand",
+        scope=Scope.NETWORK,
+        body=LinkReason,
+        body_examples=examples.MEND_REASONS,
+        answer=LinkAnswer,
+        example=examples.LINK,
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "busy"),
+    ),
+)
+async def mend(request: Request, name: Name, key: Operator) -> Response:
+    """Take it again like any other, and judge it as if nothing had been; nothing to do where it is closed."""
+    platform, body = platform_of(request), await body_of(request, LinkReason)
+    await mend_link(platform.store, name=name, reason=body.reason, context=context_of(request, key))
     return await _link(platform, name)
 
 

@@ -12,8 +12,9 @@ from api.answers import answer
 from api.auth import platform_of, requires
 from api.describing import operation
 from api.messages import message_id_of
-from application.explain_route import Attempt, AttemptOutcome, Explanation, explain
+from application.explain_route import Attempt, AttemptOutcome, Explanation, Rule, explain
 from application.look_up_history import own_history
+from application.manage_routes import STREAM
 from domain.aggregates.access import Key
 from domain.aggregates.message import Status
 from domain.aggregates.route import Fitness
@@ -28,7 +29,26 @@ class LinkPassed(Struct, kw_only=True):
     """A link that was asked before the one that was taken."""
 
     link: str
-    why: Annotated[str, Meta(description="down, broken, unfiled, none, or ready: it was another's turn.")]
+    why: Annotated[str, Meta(description="down, broken, unfiled, or none: off, or not for this carrier.")]
+
+
+class LinkShare(Struct, kw_only=True):
+    """A link and its weight among those that were as fit."""
+
+    link: str
+    weight: int
+
+
+class RouteRule(Struct, kw_only=True):
+    """The route as it stood when it chose."""
+
+    priority: int
+    conditions: Annotated[
+        list[str], Meta(description="By what it is for a message: account, category, carrier, signature.")
+    ]
+    among: Annotated[
+        list[LinkShare], Meta(description="Links that were as fit as the one taken: weights and id decided.")
+    ]
 
 
 class RouteAttempt(Struct, kw_only=True):
@@ -41,6 +61,9 @@ class RouteAttempt(Struct, kw_only=True):
     connection: int
     extension: Annotated[str, Meta(description="Digits behind the link's number.")]
     passed_over: list[LinkPassed]
+    rule: Annotated[
+        RouteRule | None, Meta(description="Null where the default route chose, or none was recorded.")
+    ]
     outcome: AttemptOutcome
     code: Annotated[str, Meta(description="What the carrier said where it refused or reported.")]
 
@@ -86,14 +109,26 @@ EXAMPLE: dict[str, Any] = {
             "connection": 1,
             "extension": "12",
             "passed_over": [{"link": "unicom-1", "why": "down"}],
+            "rule": {
+                "priority": 10,
+                "conditions": ["category", "carrier"],
+                "among": [{"link": "unicom-2", "weight": 3}],
+            },
             "outcome": "delivered",
             "code": "DELIVRD",
         }
     ],
     "now": None,
     "words": [
-        "The number was taken to be of unicom: a list of ported numbers says so.",
-        "Attempt 1 went over unicom-2, connection 1. Outcome: it was delivered (DELIVRD).",
+        (
+            "The number was taken to be of unicom: a list of ported numbers says so. "
+            "By its segment it would be of mobile."
+        ),
+        (
+            "Attempt 1 went over unicom-2, connection 1 with 12 behind its number. "
+            "Route codes (priority 10, by category and carrier) chose it. "
+            "Before it came unicom-1, which was not connected. Outcome: it was delivered (DELIVRD)."
+        ),
     ],
 }
 
@@ -113,9 +148,10 @@ async def read_route(
 ) -> Response:
     """From the message's own facts: never behind. For a message that waits, the network as it stands is asked."""
     platform, wanted = platform_of(request), message_id_of(message_id)
-    history = own_history(await platform.store.load([wanted]), wanted, key.account)
-    network = _network(request)
-    told = await platform.store.in_thread(lambda: explain(wanted, history, network))
+    histories = await platform.store.load([wanted, STREAM])
+    history = own_history(histories, wanted, key.account)
+    network, routes = _network(request), histories.get(STREAM, ())
+    told = await platform.store.in_thread(lambda: explain(wanted, history, network, routes=routes))
     return answer(message_route(wanted, told))
 
 
@@ -151,9 +187,17 @@ def _attempt(attempt: Attempt) -> RouteAttempt:
         connection=attempt.connection,
         extension=attempt.extension,
         passed_over=_passed(attempt.passed_over),
+        rule=_rule(attempt.rule),
         outcome=attempt.outcome,
         code=attempt.code,
     )
+
+
+def _rule(rule: Rule | None) -> RouteRule | None:
+    if rule is None:
+        return None
+    among = [LinkShare(link=share.link, weight=share.weight) for share in rule.among]
+    return RouteRule(priority=rule.priority, conditions=list(rule.conditions), among=among)
 
 
 def _passed(links: Iterable[tuple[str, str]]) -> list[LinkPassed]:

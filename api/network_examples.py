@@ -15,6 +15,7 @@ LINK: dict[str, Any] = {
     "name": "mobile-1",
     "state": "enabled",
     "condition": "ready",
+    "reason": "",
     "protocol": "cmpp20",
     "host": "192.0.2.10",
     "port": 7890,
@@ -80,6 +81,9 @@ LINK_REQUESTS: dict[str, dict[str, Any]] = {
 }
 LINK_REASONS: dict[str, dict[str, Any]] = {
     "maintenance": {"reason": "the carrier's maintenance, 02:00 to 04:00"}
+}
+MEND_REASONS: dict[str, dict[str, Any]] = {
+    "repaired": {"reason": "the carrier says that its gateway is repaired"}
 }
 LINK_TEST: dict[str, Any] = {
     "link": "mobile-1",

@@ -99,9 +99,10 @@ class RouteTried(Struct, kw_only=True):
 
 
 _REASONS = {
-    Fitness.READY: "another route was asked first",
+    Fitness.READY: "no route of the message names it",
     Fitness.BROKEN: "too much of what it takes is refused or not delivered: its circuit is open",
     Fitness.DOWN: "it is not connected",
+    Fitness.UNFILED: "the signature is not filed with its carrier",
     Fitness.NONE: "it is disabled, draining, or not for this carrier",
 }
 

@@ -28,7 +28,7 @@ from domain.aggregates.route import Wanted
 from domain.errors import BadInput, NotFound
 from domain.events.access import Scope
 from infrastructure.bootstrap import Platform
-from infrastructure.network import read_network
+from infrastructure.network import network_reader
 
 router = APIRouter(tags=["network"])
 Name = Annotated[str, Path(pattern=NAME, description="The route's name.")]
@@ -91,7 +91,7 @@ async def set_route(request: Request, name: str, key: Operator) -> Response:
         scope=Scope.NETWORK,
         answer=RouteList,
         example=examples.ROUTES,
-        problems=("missing_field", "invalid_value", *OF_THE_PLATFORM, "not_found", "busy"),
+        problems=("missing_field", "invalid_value", "reason_required", *OF_THE_PLATFORM, "not_found", "busy"),
     ),
 )
 async def remove_route(
@@ -136,7 +136,7 @@ async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
         carrier=asked.carrier,
         signature=asked.signature,
     )
-    network = await asyncio.to_thread(read_network, platform.store)
+    network = await asyncio.to_thread(network_reader(platform))
     return tried_answer(try_route(network, wanted))
 
 

@@ -3,19 +3,40 @@ carriers the signatures are filed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from uuid import UUID
 
 from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted, default_route
 from domain.aggregates.signature import Filing, FilingState, filing_of
-from domain.events.link import Broken, ConditionEvent, Connected
+from domain.events.link import Broken, ConditionEvent, Connected, Lost
+from domain.events.message import Accepted
 from domain.events.route import RouteSet
 from domain.values import Carrier
 
 Filings = tuple[Filing, ...]
 
 
+_AS_THEY_ARE: Mapping[str, Fitness] = MappingProxyType({})
+
+
+def _default_of(fitness: Mapping[str, Fitness]) -> RouteSet:
+    return default_route({name: state for name, state in fitness.items() if state is not Fitness.NONE})
+
+
 def _nothing_filed(account: str, signature: str) -> Filings:  # noqa: ARG001
     return ()
+
+
+def wanted_of(id_: UUID, accepted: Accepted) -> Wanted:
+    """What the route of a message is chosen by."""
+    return Wanted(
+        message=id_,
+        account=accepted.account,
+        category=accepted.category,
+        carrier=accepted.carrier,
+        signature=accepted.signature,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +52,17 @@ class Network:
     """Pass over links of carriers where the signature is not filed."""
     _fitness: dict[tuple[Carrier, Filings], tuple[dict[str, Fitness], RouteSet]] = field(default_factory=dict)
 
-    def choose(self, wanted: Wanted) -> Choice | None:
+    def choose(self, wanted: Wanted, *, otherwise: Mapping[str, Fitness] = _AS_THEY_ARE) -> Choice | None:
         """The link of a message and why; None where no link may take it.
 
-        Digits under which the signature is filed for the link stand in the place of the route's.
+        Digits under which the signature is filed for the link stand in the place of the route's. `otherwise` is
+        how fit some links are taken to be, however they do.
         """
         filings = self.filings(wanted.account, wanted.signature)
         fitness, default = self._known_fitness(wanted.carrier, filings if self.require_filing else ())
+        if any(fitness.get(name, Fitness.NONE) is not fit for name, fit in otherwise.items()):
+            fitness = {**fitness, **otherwise}
+            default = _default_of(fitness)
         choice = self.table.choose(wanted, fitness, default)
         if choice is None or not filings:
             return choice
@@ -52,8 +77,7 @@ class Network:
     def _known_fitness(self, carrier: Carrier, filings: Filings) -> tuple[dict[str, Fitness], RouteSet]:
         if (carrier, filings) not in self._fitness:
             fitness = {link.name: self._fit(link, carrier, filings) for link in self.links}
-            serving = {name: state for name, state in fitness.items() if state is not Fitness.NONE}
-            self._fitness[carrier, filings] = fitness, default_route(serving)
+            self._fitness[carrier, filings] = fitness, _default_of(fitness)
         return self._fitness[carrier, filings]
 
     def _fit(self, link: Link, carrier: Carrier, filings: Filings) -> Fitness:
@@ -73,3 +97,15 @@ class Network:
         if not any(isinstance(fact, Connected) for fact in facts):
             return Fitness.DOWN
         return Fitness.BROKEN if any(isinstance(fact, Broken) for fact in facts) else Fitness.READY
+
+    def reason(self, link: Link) -> str:
+        """Why a link is not ready, in words for people; empty where nobody said why."""
+        facts = self.conditions.get(link.name, ())
+        match self.condition(link):
+            case Fitness.BROKEN:
+                said = [fact.reason for fact in facts if isinstance(fact, Broken)]
+            case Fitness.DOWN:
+                said = [fact.reason for fact in facts if isinstance(fact, Lost)]
+            case _:
+                said = []
+        return said[0] if said else ""

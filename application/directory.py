@@ -13,7 +13,8 @@ from uuid import UUID
 
 from application.platform import load
 from application.ports import Store
-from domain.aggregates import access, contract, link, signature, template
+from domain.aggregates import access, contract, fold, link, signature, template
+from domain.aggregates.signature import Signature
 from domain.values import stream_id
 
 Value = TypeVar("Value")
@@ -58,6 +59,10 @@ class Directory:
         """All configured links, in the order of their configuration."""
         return await self._cached(("links",), self._load_links)
 
+    async def signatures(self) -> tuple[Signature, ...]:
+        """All signatures of all accounts."""
+        return await self._cached(("signatures",), self._load_signatures)
+
     def forget(self, noun: str, *names: str) -> None:
         """Load it afresh the next time."""
         self._known.pop((noun, *names), None)
@@ -79,6 +84,12 @@ class Directory:
     async def _load_links(self) -> tuple[link.Link, ...]:
         names = {founding.stream: None for founding in await self._store.founded("link.configured")}
         found = [(await load(self._store, stream, link.evolve))[0] for stream in names]
+        return tuple(state for state in found if state is not None)
+
+    async def _load_signatures(self) -> tuple[Signature, ...]:
+        streams = [founding.stream for founding in await self._store.founded("signature.drafted")]
+        histories = await self._store.load(streams) if streams else {}
+        found = [fold(signature.evolve, history) for history in histories.values()]
         return tuple(state for state in found if state is not None)
 
     async def _cached(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, Value]]) -> Value:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from application.look_up_history import require_reason
 from application.platform import change
 from application.ports import Store
 from domain.aggregates import link
@@ -52,13 +53,18 @@ async def enable_link(store: Store, *, name: str, context: Context) -> tuple[Eve
 
 
 async def disable_link(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
-    """Route no more messages to it. Refuses not_found."""
-    return await _change(store, name, lambda state: state.disable(reason=reason), context)
+    """Route no more messages to it. Refuses not_found, reason_required."""
+    why = require_reason(reason)
+    return await _change(store, name, lambda state: state.disable(reason=why), context)
 
 
 async def drain_link(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
-    """Route no more messages to it and give away what waits; what is on the wire is finished. Refuses not_found."""
-    return await _change(store, name, lambda state: state.drain(reason=reason), context)
+    """Route no more messages to it and give away what waits; what is on the wire is finished.
+
+    Refuses not_found, reason_required.
+    """
+    why = require_reason(reason)
+    return await _change(store, name, lambda state: state.drain(reason=why), context)
 
 
 async def _change(

@@ -1,13 +1,16 @@
 """Routes: set, remove, and read the table."""
 
 import re
+from collections.abc import Iterable
 
+from application.look_up_history import require_reason
 from application.platform import change, load
 from application.ports import Store
 from domain.aggregates import fold, link, route
 from domain.aggregates.route import RouteTable
 from domain.errors import BadInput
 from domain.events import Event
+from domain.events.link import Configured
 from domain.events.route import RouteSet
 from domain.recorded import Context
 from domain.values import stream_id
@@ -22,21 +25,24 @@ async def read_routes(store: Store) -> RouteTable:
     return table or RouteTable()
 
 
-async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tuple[Event, ...]:
-    """Make a route, or make it anew. Refuses route_name, route_invalid, link_unknown, extension_unfit."""
+def require_route(wanted: RouteSet, links: Iterable[Configured]) -> None:
+    """Refuse route_name, link_unknown, and extension_unfit: digits that do not fit behind a link's number."""
     if not _NAME.fullmatch(wanted.name):
         raise BadInput(
             "route_name", "A route's name is 1 to 32 small letters, digits and dashes.", field="name"
         )
-    links = [share.link for share in wanted.shares]
-    known = await store.load([stream_id("link", name) for name in links])
-    unknown = [name for name in links if stream_id("link", name) not in known]
-    if unknown:
-        raise BadInput("link_unknown", f"There is no link {unknown[0][:32]}.", field="shares")
-    for name in links:
-        found = fold(link.evolve, known[stream_id("link", name)])
-        if found is not None:
-            route.require_room(found.configured, wanted.extension)
+    known = {configured.name: configured for configured in links}
+    for share in wanted.shares:
+        if share.link not in known:
+            raise BadInput("link_unknown", f"There is no link {share.link[:32]}.", field="shares")
+        route.require_room(known[share.link], wanted.extension)
+
+
+async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tuple[Event, ...]:
+    """Make a route, or make it anew. Refuses route_name, route_invalid, link_unknown, extension_unfit."""
+    streams = [stream_id("link", share.link) for share in wanted.shares]
+    states = [fold(link.evolve, history) for history in (await store.load(streams)).values()]
+    require_route(wanted, [state.configured for state in states if state is not None])
     return await change(
         store,
         STREAM,
@@ -47,11 +53,12 @@ async def set_route(store: Store, *, wanted: RouteSet, context: Context) -> tupl
 
 
 async def remove_route(store: Store, *, name: str, reason: str, context: Context) -> tuple[Event, ...]:
-    """Ask a route no more. Refuses not_found."""
+    """Ask a route no more. Refuses not_found, reason_required."""
+    why = require_reason(reason)
     return await change(
         store,
         STREAM,
         route.evolve,
-        lambda table: (table or RouteTable()).remove(name=name, reason=reason, by=context.actor),
+        lambda table: (table or RouteTable()).remove(name=name, reason=why, by=context.actor),
         context,
     )

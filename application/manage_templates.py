@@ -1,15 +1,18 @@
 """Templates and signatures: draft, approve, retire, file. Until the review exists an administrator approves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from application.platform import change, load
+from application.look_up_history import require_reason
+from application.platform import change
 from application.ports import Store
-from domain.aggregates import link, signature, template
+from domain.aggregates import fold, link, signature, template
 from domain.aggregates.route import require_room
 from domain.aggregates.signature import Filing, Signature
 from domain.aggregates.template import Template
 from domain.errors import BadInput, Conflicting, NotFound
 from domain.events import Event
+from domain.events.link import Configured
 from domain.recorded import Context
 from domain.values import Category, stream_id
 
@@ -65,18 +68,31 @@ async def retire_signature(
 async def file_signature(
     store: Store, *, account: str, name: str, filing: Filing, context: Context
 ) -> tuple[Event, ...]:
-    """Note where a signature stands with a carrier. Refuses not_found, filing_invalid, link_unknown, extension_unfit.
+    """Note where a signature stands with a carrier.
 
-    A filing of one link needs that link to be the carrier's; its digits have to fit behind the link's number.
+    A filing of one link needs that link to be the carrier's; its digits have to fit behind the number of that
+    link, or of every link to the carrier. Refuses not_found, filing_invalid, link_unknown, extension_unfit,
+    reason_required (a phone number in the reason of a rejection).
     """
-    if filing.link:
-        found, _ = await load(store, stream_id("link", filing.link), link.evolve)
-        if found is None or filing.carrier not in found.configured.carriers:
-            raise BadInput(
-                "link_unknown", f"There is no link {filing.link[:32]} to {filing.carrier}.", field="link"
-            )
-        require_room(found.configured, filing.extension)
+    if filing.reason:
+        filing = replace(filing, reason=require_reason(filing.reason))
+    for each in await _links_of(store, filing):
+        require_room(each, filing.extension)
     return await _change_signature(store, account, name, lambda state: state.file(filing), context)
+
+
+async def _links_of(store: Store, filing: Filing) -> list[Configured]:
+    """The links that a filing is for. Refuses link_unknown."""
+    if filing.link:
+        streams = [stream_id("link", filing.link)]
+    else:
+        streams = [founding.stream for founding in await store.founded(Configured.TOPIC)]
+    states = [fold(link.evolve, history) for history in (await store.load(streams)).values()]
+    found = [each.configured for each in states if each and filing.carrier in each.configured.carriers]
+    if filing.link and not found:
+        detail = f"There is no link {filing.link[:32]} to {filing.carrier}."
+        raise BadInput("link_unknown", detail, field="link")
+    return found
 
 
 async def _change_template(

@@ -9,6 +9,7 @@ from uuid import UUID
 from application.directory import Directory
 from application.manage_routes import read_routes
 from application.ports import Now, Store, Vault
+from domain.aggregates.signature import Filing
 from domain.events.message import Accepted, SubmissionStarted
 from domain.events.reply import MatchedBy, Origin
 from domain.recorded import Recorded
@@ -21,12 +22,12 @@ _DAYS_BACK = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A number that phones see: a link's with the digits of a route behind it, or without any."""
+    """A number that phones see: a link's with the digits of a route or a filing behind it, or without any."""
 
     digits: str
     extended: bool
     accounts: frozenset[str]
-    """Of the route; empty where it is for all."""
+    """Of the route, or the signature that is filed; empty where it is for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,10 @@ class Origins:
         self._now = now
 
     async def numbers(self) -> Numbers:
-        """The numbers of all links and routes."""
-        links = {link.name: link.configured.source_address for link in await self._directory.links()}
-        known = tuple(
+        """The numbers of all links, routes and filings."""
+        configured = [link.configured for link in await self._directory.links()]
+        links = {each.name: each.source_address for each in configured}
+        routed = [
             Number(
                 digits=links[share.link] + route.extension,
                 extended=bool(route.extension),
@@ -74,8 +76,24 @@ class Origins:
             for route in (await read_routes(self._store)).routes
             for share in route.shares
             if links.get(share.link)
-        )
-        return Numbers(links=links, known=known)
+        ]
+        filed = [
+            Number(
+                digits=each.source_address + filing.extension, extended=True, accounts=frozenset({account})
+            )
+            for account, filing in await self._filings_with_digits()
+            for each in configured
+            if each.source_address and filing.carrier in each.carriers and filing.link in ("", each.name)
+        ]
+        return Numbers(links=links, known=(*routed, *filed))
+
+    async def _filings_with_digits(self) -> list[tuple[str, Filing]]:
+        return [
+            (state.account, filing)
+            for state in await self._directory.signatures()
+            for filing in state.filings
+            if filing.extension
+        ]
 
     async def find(self, numbers: Numbers, *, link: str, number: str, phone: str) -> Origin:
         """The origin of a reply of a normalised phone to one of our numbers."""

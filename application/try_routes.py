@@ -26,12 +26,9 @@ def try_route(network: Network, wanted: Wanted) -> Tried:
     """Which link a message would take in the network as it stands."""
     choice = network.choose(wanted)
     if choice is None:
-        states = sorted((link.name, network.fitness(link, wanted.carrier)) for link in network.links)
+        states = network.fitness_for(wanted)
         return Tried(
-            choice=None,
-            among=(),
-            passed_over=tuple(states),
-            why=f"No link may take it: none that its routes name serves {wanted.carrier} now.",
+            choice=None, among=(), passed_over=tuple(sorted(states.items())), why=_why_not(network, wanted)
         )
     among = _among(network, wanted, choice)
     return Tried(
@@ -44,7 +41,7 @@ def try_route(network: Network, wanted: Wanted) -> Tried:
 
 def _among(network: Network, wanted: Wanted, choice: Choice) -> tuple[Share, ...]:
     """The links of the deciding route that are as fit as the chosen one."""
-    fitness = {link.name: network.fitness(link, wanted.carrier) for link in network.links}
+    fitness = network.fitness_for(wanted)
     named = next((route for route in network.table.routes if route.name == choice.route), None)
     shares = named.shares if named is not None else tuple(Share(link=name) for name in sorted(fitness))
     return tuple(share for share in shares if fitness.get(share.link, Fitness.NONE) is choice.fitness)
@@ -55,6 +52,11 @@ _STATES = {
     Fitness.BROKEN: "has its circuit open, and nothing better is there",
     Fitness.DOWN: "is not connected, and nothing better is there: the message would wait for it",
 }
+
+
+def _why_not(network: Network, wanted: Wanted) -> str:
+    filed = " with the signature filed" if network.require_filing else ""
+    return f"No link may take it: none that its routes name serves {wanted.carrier}{filed} now."
 
 
 def _why(choice: Choice, among: tuple[Share, ...]) -> str:

@@ -82,6 +82,8 @@ def read(payload: bytes, coding: int, *, gsm: bool = False) -> Read:
         found = _strictly(payload, "gb18030")
     elif coding == _DEFAULT and gsm:
         found = _gsm(payload)
+    elif coding == _ASCII and gsm and _has_controls(payload):
+        found = Read(_gsm(payload).text, exact=False)
     elif coding in (_DEFAULT, _ASCII):
         found = Read(payload.decode(), exact=True) if payload.isascii() else _guess(payload)
     elif coding == _LATIN_1 and gsm:
@@ -104,6 +106,11 @@ def _guess(octets: bytes) -> Read:
         return Read(octets.decode("gb18030"), exact=False)
     except UnicodeDecodeError:
         return Read(octets.decode("latin-1"), exact=False)
+
+
+def _has_controls(octets: bytes) -> bool:
+    """What no text in ASCII holds: some carriers call the GSM alphabet by the number of ASCII."""
+    return octets.isascii() and any(octet < 0x20 and octet not in b"\t\n\r" for octet in octets)
 
 
 def _gsm(octets: bytes) -> Read:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from uuid import UUID
 
-from application.carriage import Answer, Part, PartKey
+from application.carriage import Answer, NotSent, Part, PartKey
 from domain.values import Lane
 from infrastructure.carriers.link import CarrierLink, LinkClosedError
 
@@ -14,10 +15,16 @@ _GATHER_SECONDS = 0.01
 
 
 class LinkCarriage:
-    """Gives out as many places as the link's window has. Everything runs in one event loop."""
+    """Gives out as many places as the link's window has. Everything runs in one event loop.
 
-    def __init__(self, link: CarrierLink, *, name: str, window: int) -> None:
+    Nothing goes out while `owned` says no: the connection may be somebody else's by now.
+    """
+
+    def __init__(
+        self, link: CarrierLink, *, name: str, window: int, owned: Callable[[], bool] = lambda: True
+    ) -> None:
         self._link = link
+        self._owned = owned
         self._name = name
         self._places = window
         self._used = 0
@@ -65,6 +72,8 @@ class LinkCarriage:
 
     async def submit(self, part: Part, key: PartKey) -> Answer:
         """Hand a part over and wait for what becomes of it."""
+        if not self._owned():
+            return NotSent("not owned", ended=self._closing)
         self._submitting.add(key[0])
         try:
             return await self._link.submit(part, key=key)
@@ -73,6 +82,8 @@ class LinkCarriage:
 
     def _free(self) -> int:
         """Places nobody has, bounded by what the link can take beyond what is promised already."""
+        if not self._owned():
+            return 0
         promised = self._used - len(self._submitting)
         return min(self._places - self._used, self._link.capacity() - promised)
 

@@ -12,10 +12,10 @@ from eventsourcing.persistence import PersistenceError, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from redis.exceptions import RedisError
 
-from application.choose_route import Network
+from application.choose_route import Network, wanted_of
 from application.reactions import TOPICS, SubmitJob, jobs
 from application.submit_messages import Via
-from domain.aggregates.route import Choice, Wanted
+from domain.aggregates.route import Choice, Fitness, is_fitter
 from domain.events.message import Accepted
 from domain.values import Carrier, Lane
 from infrastructure.jobs import enqueue
@@ -79,7 +79,7 @@ class Dispatcher:
         network = self._network()
         groups: dict[tuple[str, Lane, int, Via], list[UUID]] = defaultdict(list)
         for job, accepted in self._with_facts(list(found)):
-            choice = network.choose(_wanted(job.message, accepted))
+            choice = network.choose(wanted_of(job.message, accepted))
             if choice is None:
                 _log.warning("no link takes %s: a message waits for the sweep", job.carrier)
                 continue
@@ -109,9 +109,15 @@ class Dispatcher:
         """What messages are routed by."""
         return self._accepted(messages)
 
-    def choose(self, message: UUID, accepted: Accepted) -> Choice | None:
-        """Where a message would go now."""
-        return self._network().choose(_wanted(message, accepted))
+    def fitter(self, messages: Mapping[UUID, Accepted], *, than: str) -> set[UUID]:
+        """Those of some messages that would go now over a link that is fitter for them than this one."""
+        network, found = self._network(), set()
+        for message, accepted in messages.items():
+            wanted = wanted_of(message, accepted)
+            choice, here = network.choose(wanted), network.fitness_for(wanted).get(than, Fitness.NONE)
+            if choice is not None and is_fitter(choice.fitness, here):
+                found.add(message)
+        return found
 
     def links_of(self, carrier: Carrier) -> list[str]:
         """Names of the links that take a carrier's numbers now."""
@@ -120,16 +126,6 @@ class Dispatcher:
     def network(self) -> Network:
         """The links and routes as they are now."""
         return self._network()
-
-
-def _wanted(message: UUID, accepted: Accepted) -> Wanted:
-    return Wanted(
-        message=message,
-        account=accepted.account,
-        category=accepted.category,
-        carrier=accepted.carrier,
-        signature=accepted.signature,
-    )
 
 
 def _via(choice: Choice) -> Via:

@@ -70,9 +70,9 @@ class EventStore:
         """Founding events of a noun, oldest first; served by the partial index of migration 0002."""
         return [_recorded(row) for row in await self._read("founded", (topic,))]
 
-    def first_events(self, streams: Sequence[UUID]) -> Mapping[UUID, Recorded]:
-        """The founding event of each stream; blocking."""
-        rows = self.recorder.rows(self._queries["first_events"], (list(streams),))
+    def first_events(self, streams: Sequence[UUID], *, version: int = 1) -> Mapping[UUID, Recorded]:
+        """The founding event of each stream, or the one that came so many after; blocking."""
+        rows = self.recorder.rows(self._queries["first_events"], (list(streams), version))
         return {row[0]: _recorded(row) for row in rows}
 
     def last_events(self, streams: Sequence[UUID]) -> Mapping[UUID, Recorded]:
@@ -204,7 +204,7 @@ def _queries(schema: str) -> dict[str, bytes]:
         "last": f"SELECT {_EVENT} FROM {{0}}.stored_events WHERE originator_id = %s"
         " ORDER BY originator_version DESC LIMIT 1",
         "first_events": f"SELECT {_EVENT} FROM {{0}}.stored_events"
-        " WHERE originator_id = ANY(%s) AND originator_version = 1",
+        " WHERE originator_id = ANY(%s) AND originator_version = %s",
         "last_events": f"SELECT {', '.join(f'e.{name}' for name in _EVENT.split(', '))}"
         " FROM unnest(%s::uuid[]) AS s(id), LATERAL (SELECT * FROM {0}.stored_events"
         " WHERE originator_id = s.id ORDER BY originator_version DESC LIMIT 1) AS e",

@@ -1,11 +1,14 @@
 """The broker and its one kind of job. A job carries ids only; doing it twice is harmless."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from uuid import UUID
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Retries, TimeLimit
+from dramatiq.middleware import Middleware, Retries, SkipMessage, TimeLimit
 
 from application.submit_messages import NOT_ROUTED, Via
 from domain.values import Lane
@@ -17,7 +20,39 @@ _MAINTENANCE_IN_A_MILLION = 100_000
 """With the library's defaults the jobs a killed worker held come back after one to three minutes. A job
 that comes back though its worker was only slow is done twice, which is harmless."""
 
+_PAGE = 100
+_REDIS_ID = "redis_message_id"
+
 Handle = Callable[[str, Lane, Sequence[UUID], Via], None]
+
+
+class NotWhatWasMoved(Middleware):
+    """A worker holds some jobs before it does them; those that `remove` took away meanwhile it does not."""
+
+    def before_process_message(self, broker: RedisBroker, message: "dramatiq.MessageProxy") -> None:  # type: ignore[override]
+        """Skip a job that is in its queue no more."""
+        if not broker.client.hexists(_data_of(broker, message.queue_name), message.options[_REDIS_ID]):
+            raise SkipMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it was read; `queue` is the delayed one where it waits for its time."""
+
+    queue: str
+    key: str
+    content: "dramatiq.Message[None]"
+
+    @property
+    def messages(self) -> list[UUID]:
+        """Whose ids it carries."""
+        return [UUID(id_) for id_ in self.content.args[2]]
+
+    @property
+    def delay_seconds(self) -> int:
+        """For how long it still has to wait, rounded up."""
+        left: float = self.content.options.get("eta", 0) / 1_000 - time.time()
+        return max(0, -int(-left // 1))
 
 
 def make_broker(redis_url: str) -> RedisBroker:
@@ -25,6 +60,7 @@ def make_broker(redis_url: str) -> RedisBroker:
     middleware = [
         Retries(max_retries=5, min_backoff=1_000, max_backoff=30_000),
         TimeLimit(time_limit=_DAY_MS),
+        NotWhatWasMoved(),
     ]
     return RedisBroker(  # type: ignore[no-untyped-call]
         url=redis_url,
@@ -66,18 +102,51 @@ def waiting(broker: RedisBroker, *, link: str, lane: Lane) -> int:
     name = queue_name(link, lane)
     with broker.client.pipeline(transaction=False) as pipe:
         for queue in (name, f"{name}.DQ"):
-            pipe.hlen(f"{broker.namespace}:{queue}.msgs")
+            pipe.hlen(_data_of(broker, queue))
         return sum(pipe.execute())
+
+
+def pages(broker: RedisBroker, *, link: str, lane: Lane) -> Iterator[list[Job]]:
+    """All jobs of a lane, whether they wait, are delayed or are with a worker; some at a time.
+
+    What is enqueued meanwhile may be among them.
+    """
+    name = queue_name(link, lane)
+    for queue in (name, f"{name}.DQ"):
+        entries = broker.client.hscan_iter(_data_of(broker, queue), count=_PAGE)
+        found = (Job(queue, key.decode(), dramatiq.Message.decode(data)) for key, data in entries)
+        while page := list(islice(found, _PAGE)):
+            yield page
+
+
+def put_back(broker: RedisBroker, job: Job, messages: Sequence[UUID]) -> None:
+    """A job like this one with these messages only, beside it."""
+    link, lane, _ = job.content.args
+    smaller = job.content.copy(
+        queue_name=queue_name(link, Lane(lane)), args=(link, lane, list(map(str, messages)))
+    )
+    smaller.options.pop("eta", None)
+    broker.enqueue(smaller, delay=job.delay_seconds * 1_000 or None)
+
+
+def remove(broker: RedisBroker, jobs: Sequence[Job]) -> None:
+    """Take these jobs away, and no others; a worker that holds one and has not begun it will not do it."""
+    with broker.client.pipeline(transaction=True) as pipe:
+        for job in jobs:
+            pipe.lrem(f"{broker.namespace}:{job.queue}", 1, job.key)
+            pipe.hdel(_data_of(broker, job.queue), job.key)
+        pipe.execute()
 
 
 def messages_in_jobs(broker: RedisBroker, *, link: str, lane: Lane) -> set[str]:
     """Ids of all messages that a job of a lane carries, whether it waits, is delayed or is with a worker."""
-    name = queue_name(link, lane)
-    found: set[str] = set()
-    for queue in (name, f"{name}.DQ"):
-        data: list[bytes] = broker.client.hvals(f"{broker.namespace}:{queue}.msgs")  # type: ignore[assignment]
-        found.update(id_ for each in data for id_ in dramatiq.Message.decode(each).args[2])
-    return found
+    found = pages(broker, link=link, lane=lane)
+    return {id_ for page in found for job in page for id_ in job.content.args[2]}
+
+
+def _data_of(broker: RedisBroker, queue: str) -> str:
+    """Where the broker keeps what the jobs of a queue are."""
+    return f"{broker.namespace}:{queue}.msgs"
 
 
 def define_submit(broker: RedisBroker, handle: Handle) -> None:

@@ -1,41 +1,49 @@
 """Exclusive ownership while a connection lives: a session-level advisory lock of PostgreSQL.
 
-When the owner dies its connection goes, and with it the lock: somebody else takes over by trying again.
+When the owner dies its connection goes, and with it the lock: somebody else takes over by trying again. An owner
+that is frozen or cut off still has one, so it must give signs of life: PostgreSQL ends a connection without them.
 """
 
-from contextlib import suppress
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from os import dup
 
 import psycopg
 
-_NOTICED_THERE = """
-SELECT set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
-    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '5000', false)
-"""
-"""A machine that vanishes says no farewell: after five seconds of silence both sides know that the lease is lost."""
+BEAT_SECONDS = 1.0
+"""How often an owner gives a sign of life."""
+SURE_SECONDS = 4.0
+"""How long it may be sure of what it owns after one."""
+_SILENCE_SECONDS = 5.5
+"""How long PostgreSQL waits for one: whoever comes next gets the lease when the owner has long stopped."""
+_ANSWER_SECONDS = 2.0
+_CONNECT_SECONDS = 2
+_SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS * 1_000:.0f}ms', false)"
 
 
 class Leases:
-    """The leases of one process, on a connection of their own. Not for use from two threads at once."""
+    """The leases of one process, on a connection of their own. `keep` has to be called every BEAT_SECONDS.
 
-    def __init__(self, database_url: str) -> None:
+    No call takes longer than a few seconds, whatever the network does. Not for use from two threads at once, but for
+    `holds`, which only looks.
+    """
+
+    def __init__(self, database_url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = database_url
+        self._clock = clock
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._line: socket.socket | None = None
         self._held: set[str] = set()
+        self._sure_until = 0.0
 
     def acquire(self, name: str) -> bool:
         """Whether this process owns the name now; taken if nobody else does. A lost database is a no."""
         if name in self._held:
             return True
-        try:
-            row = (
-                self._open()
-                .execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", (name,))
-                .fetchone()
-            )
-        except psycopg.Error:
-            self.close()
-            return False
-        if row is not None and row[0]:
+        if self.ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", name):
             self._held.add(name)
         return name in self._held
 
@@ -43,38 +51,83 @@ class Leases:
         """Let somebody else own the name."""
         if name in self._held:
             self._held.discard(name)
-            with suppress(psycopg.Error):
-                self._open().execute("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", (name,))
+            self.ask("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", name)
 
-    def check(self) -> bool:
-        """Whether everything acquired is still owned; after a no nothing is."""
-        if not self._held:
-            return True
+    def keep(self) -> bool:
+        """Give a sign of life; whether everything acquired is still owned. After a no nothing is."""
+        return not self._held or (self.ask("SELECT true") and bool(self._held))
+
+    def holds(self, name: str) -> bool:
+        """Whether this process is sure to own the name at this moment."""
+        return name in self._held and self._clock() < self._sure_until
+
+    def ask(self, question: str, *parameters: str | float) -> bool:
+        """Whether PostgreSQL says yes; where it says nothing in time, everything is given up."""
+        began = self._clock()
         try:
-            self._open().execute("SELECT 1")
-        except psycopg.Error:
+            connection = self._open()
+            with self._in_time():
+                row = connection.execute(question.encode(), parameters).fetchone()
+        except (psycopg.Error, OSError):
             self.close()
             return False
-        return True
+        self._sure_until = began + SURE_SECONDS
+        return row is not None and bool(row[0])
 
     def close(self) -> None:
         """Give everything up."""
         self._held.clear()
-        if self._connection is not None:
-            with suppress(psycopg.Error):
-                self._connection.close()
-            self._connection = None
+        for end in (self._connection, self._line):
+            if end is not None:
+                with suppress(psycopg.Error, OSError):
+                    end.close()
+        self._connection = self._line = None
 
     def _open(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._connection is None or self._connection.closed:
-            self._held.clear()
-            self._connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                keepalives_idle=2,
-                keepalives_interval=1,
-                keepalives_count=3,
-                tcp_user_timeout=5_000,
-            )
-            self._connection.execute(_NOTICED_THERE)
+            self.close()
+            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+            self._line = socket.socket(fileno=dup(self._connection.fileno()))
+            with self._in_time():
+                self._connection.execute(_SETTINGS.encode())
         return self._connection
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Hang up where no answer comes: the driver itself would wait for as long as the network is silent."""
+        assert self._line is not None
+        patience = threading.Timer(_ANSWER_SECONDS, _hang_up, (self._line,))
+        patience.start()
+        try:
+            yield
+        finally:
+            patience.cancel()
+
+
+@contextmanager
+def kept(leases: Leases, *, on_lost: Callable[[], object], each_time: Callable[[], object]) -> Iterator[None]:
+    """Signs of life from a thread of its own while the body runs, which leaves the leases alone.
+
+    From that thread `each_time` is called with every one, and `on_lost` once nothing is owned any more.
+    """
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            if not leases.keep():
+                on_lost()
+                return
+            each_time()
+
+    thread = threading.Thread(target=beat, name="leases", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)

@@ -92,11 +92,12 @@ class Trial:
 class _Ended(Exception):  # noqa: N818
     """A step that did not go well; nothing follows it."""
 
-    def __init__(self, outcome: Outcome, said: str, *, code: str = "") -> None:
+    def __init__(self, outcome: Outcome, said: str, *, code: str = "", again: bool = False) -> None:
         super().__init__(said)
         self.outcome = outcome
         self.said = said
         self.code = code
+        self.again = again
 
 
 def longest_wait(settings: LinkSettings) -> float:
@@ -154,8 +155,7 @@ class _Talk:
 
     async def run(self) -> Trial:
         try:
-            await self._step("connect", self._connect)
-            await self._step("bind", self._bind)
+            await self._come_in()
         except _Ended as ended:
             return self._trial(ended.outcome, ended.said, ended.code)
         said = self._steps[-1].said
@@ -166,6 +166,19 @@ class _Talk:
                 await self._step("keep_alive", partial(self._keep_alive, question))
             await self._step("unbind", self._unbind)
         return self._trial(Outcome.BOUND, said, "")
+
+    async def _come_in(self) -> None:
+        """Connect and log in; once more where the link would word its login otherwise after this refusal."""
+        await self._step("connect", self._connect)
+        try:
+            await self._step("bind", self._bind)
+        except _Ended as refused:
+            if not refused.again:
+                raise
+            await self.hang_up()
+            self._framer = self._dialect.framer()
+            self._heard.clear()
+            await self._come_in()
 
     async def hang_up(self) -> None:
         """Let the last words go out, but do not wait for a carrier that does not read them."""
@@ -219,17 +232,17 @@ class _Talk:
             async for heard in listening:
                 match heard:
                     case BindAnswered() if heard.sequence == sequence:
-                        return self._let_in(heard.refusal)
+                        return self._let_in(heard.refusal, again=heard.again)
                     case Rejected() if heard.sequence in (0, sequence):
                         return self._let_in(heard.code)
                     case UnbindAsked():
                         raise _Ended(Outcome.CLOSED, "the carrier took leave before it answered the login")
         raise self._silent("the login")
 
-    def _let_in(self, refusal: str) -> str:
+    def _let_in(self, refusal: str, *, again: bool = False) -> str:
         if refusal:
             words = f"refused with {refusal}: {meaning(self._settings.protocol, refusal)}"
-            raise _Ended(Outcome.REFUSED, words, code=refusal)
+            raise _Ended(Outcome.REFUSED, words, code=refusal, again=again)
         return "the carrier let us in"
 
     async def _keep_alive(self, question: bytes) -> str:

@@ -6,12 +6,13 @@ from typing import get_args
 from uuid import UUID
 
 from application.choose_route import Network
+from application.keep_circuits import breaker_stream
 from application.manage_routes import STREAM
 from domain.aggregates import fold, link, route
 from domain.aggregates.link import Link
 from domain.aggregates.route import RouteTable
 from domain.events.link import ConditionEvent
-from domain.events.message import Accepted
+from domain.events.message import Accepted, SubmissionStarted
 from domain.values import stream_id
 from infrastructure.bootstrap import Platform
 from infrastructure.event_store import EventStore
@@ -23,11 +24,6 @@ _AGE_SECONDS = 1.0
 def condition_stream(name: str, connection: int = 1) -> UUID:
     """Where it is told how a connection of a link does; apart from the configuration, which is read whole."""
     return stream_id("link-condition", name, *([str(connection)] if connection > 1 else []))
-
-
-def breaker_stream(name: str) -> UUID:
-    """Where it is told whether a link's circuit is closed."""
-    return stream_id("link-breaker", name)
 
 
 class NetworkReader:
@@ -89,6 +85,15 @@ def accepted_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, Ac
         stream: recorded.event
         for stream, recorded in store.first_events(messages).items()
         if isinstance(recorded.event, Accepted)
+    }
+
+
+def decided_of(store: EventStore, messages: Sequence[UUID]) -> Mapping[UUID, SubmissionStarted]:
+    """The first decision of messages that were sent: nothing comes between it and their acceptance."""
+    return {
+        stream: recorded.event
+        for stream, recorded in store.first_events(messages, version=2).items()
+        if isinstance(recorded.event, SubmissionStarted)
     }
 
 

@@ -1,7 +1,7 @@
 """What is known about ported numbers, in the memory of a process: 9 octets a number, read again by what changed.
 
-The table is asked once a second for rows with a higher number of change, never for a message. Measured figures
-are in docs/decisions/0024-ported-numbers.md.
+The table is asked once a second for rows with a higher number of change, never for a message. Why it is so is in
+docs/decisions/0017-ported-numbers.md.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvloop
 from dramatiq.brokers.redis import RedisBroker
@@ -13,8 +14,9 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from infrastructure import projector
 from infrastructure.bootstrap import NOBODY_WAITS, Platform, collect_rarely, platform
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.jobs import make_broker
-from infrastructure.lease import Leases
+from infrastructure.lease import Leases, kept
 from infrastructure.log_reader import LogReader
 from infrastructure.network import accepted_of, network_reader
 from infrastructure.scheduler import Scheduler
@@ -38,12 +40,21 @@ def run_scheduler(settings: Settings) -> None:
     """Do what time brings; a second scheduler waits for the first to end."""
 
     async def work(made: Platform, stop: asyncio.Event) -> None:
-        leases = Leases(settings.database_url)
+        leases, loop = Leases(settings.database_url), asyncio.get_running_loop()
+        look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
         broker = make_broker(settings.redis_url)
         with _dispatcher(made, broker) as dispatcher:
-            while not stop.is_set() and not await asyncio.to_thread(leases.acquire, "scheduler"):
-                await pause(stop, _TURN_SECONDS)
-            await Scheduler(made, broker, dispatcher).run(stop)
+            scheduler = Scheduler(made, broker, dispatcher)
+            while not stop.is_set():
+                lost = asyncio.Event()
+                if await asyncio.to_thread(leases.acquire, "scheduler"):
+                    ending = asyncio.create_task(_pass_on(stop, lost))
+                    on_lost = partial(loop.call_soon_threadsafe, lost.set)
+                    with kept(leases, on_lost=on_lost, each_time=look_after_writers):
+                        await scheduler.run(lost)
+                    ending.cancel()
+                else:
+                    await pause(stop, _TURN_SECONDS)
         leases.close()
 
     with platform(settings) as made:
@@ -52,19 +63,27 @@ def run_scheduler(settings: Settings) -> None:
 
 def run_dispatcher(settings: Settings) -> None:
     """Turn the log into jobs; a second dispatcher waits for the first to end."""
-    stop = _stop_on_signal()
+    stop, lost = threading.Event(), threading.Event()
+    _on_signal(stop, lost)
     leases = Leases(settings.database_url)
+    look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
     with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
         collect_rarely()
-        while not stop.is_set() and not leases.acquire("dispatcher"):
-            stop.wait(_TURN_SECONDS)
-        dispatcher.run(stop)
+        while not stop.is_set():
+            lost.clear()
+            if not stop.is_set() and leases.acquire("dispatcher"):
+                with kept(leases, on_lost=lost.set, each_time=look_after_writers):
+                    dispatcher.run(lost)
+            else:
+                stop.wait(_TURN_SECONDS)
     leases.close()
 
 
 def run_projector(settings: Settings) -> None:
     """Keep the read models up with the log."""
-    projector.run(settings, _stop_on_signal())
+    stop = threading.Event()
+    _on_signal(stop)
+    projector.run(settings, stop)
 
 
 @contextmanager
@@ -96,8 +115,15 @@ def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     uvloop.run(main())
 
 
-def _stop_on_signal() -> threading.Event:
-    stop = threading.Event()
+async def _pass_on(stop: asyncio.Event, lost: asyncio.Event) -> None:
+    await stop.wait()
+    lost.set()
+
+
+def _on_signal(*events: threading.Event) -> None:
+    def tell(*_: object) -> None:
+        for event in events:
+            event.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        signal.signal(number, tell)

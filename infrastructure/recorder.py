@@ -30,6 +30,8 @@ from infrastructure.rows import Changes, Writer, changes, sealed_rows
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.2
 _CLOCK = "SELECT clock_timestamp()"
+_FROZEN_WRITER_SECONDS = 5
+"""After so long without a word PostgreSQL ends a writer: nobody else writes while it has the lock."""
 _FEW = 200
 """Entries up to which a group goes in by INSERT in a pipeline, and beyond which by COPY."""
 SEALED_BY_DAY = ("sealed_messages", "sealed_replies")
@@ -49,7 +51,7 @@ def connect(database_url: str, *, schema: str, pool_size: int) -> PostgresDatast
         schema=schema,
         pool_size=1,
         max_overflow=pool_size - 1,
-        idle_in_transaction_session_timeout=60,
+        idle_in_transaction_session_timeout=_FROZEN_WRITER_SECONDS,
         pre_ping=False,
     )
     kwargs = datastore.pool.kwargs

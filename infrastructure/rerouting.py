@@ -1,22 +1,24 @@
-"""Jobs that wait for a link which cannot take them: given to another, where there is one.
+"""Jobs that wait for a link which cannot take them, or does badly: given to others, where better ones are there.
 
-Nothing is sent twice by that: whoever starts a message first has it, and the other finds it started.
+The new jobs are in the queues before the old ones are taken away, so a crash in between loses none. Nothing is sent
+twice by that: whoever starts a message first has it, and the other finds it started.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from dramatiq.brokers.redis import RedisBroker
 
+from application.choose_route import Network
 from application.reactions import SubmitJob
 from domain.aggregates.link import Link
 from domain.aggregates.route import Fitness
-from domain.events.message import Accepted
 from domain.values import Lane
 from infrastructure import jobs
 from infrastructure.dispatcher import Dispatcher
+from infrastructure.jobs import Job
 
 PATIENCE_SECONDS = 5.0
 """A connection that comes back sooner keeps its jobs."""
@@ -34,31 +36,42 @@ class Rerouting:
     def step(self) -> int:
         """Move what can be moved now; returns how many messages."""
         network = self.dispatcher.network()
-        now = self.clock()
-        moved = 0
-        for link in network.links:
-            if network.condition(link) is Fitness.READY and link.enabled and not link.draining:
-                self._unfit_since.pop(link.name, None)
-            elif now - self._unfit_since.setdefault(link.name, now) >= PATIENCE_SECONDS:
-                moved += sum(self._move(link, lane) for lane in Lane)
-        return moved
+        return sum(
+            self._move(link.name, lane)
+            for link in network.links
+            if self._is_lost(link, network)
+            for lane in Lane
+        )
 
-    def _move(self, link: Link, lane: Lane) -> int:
-        """The messages of a lane of a link to others; none where nothing else would take any of them."""
-        waiting = jobs.messages_in_jobs(self.broker, link=link.name, lane=lane)
-        known = self.dispatcher.facts([UUID(id_) for id_ in waiting]) if waiting else {}
-        elsewhere = [
-            SubmitJob(id_, accepted.carrier, lane, accepted=accepted)
-            for id_, accepted in known.items()
-            if self._goes_elsewhere(id_, accepted, link)
-        ]
-        if len(elsewhere) < len(waiting):
-            # A job goes back whole or not at all: its messages may differ, the sweep finds what is left.
-            return 0
-        self.dispatcher.dispatch(elsewhere)
-        self.broker.flush(jobs.queue_name(link.name, lane))
-        return len(elsewhere)
+    def _is_lost(self, link: Link, network: Network) -> bool:
+        """Whether jobs should not wait for a link any longer: an open circuit is reason enough at once."""
+        condition = network.condition(link)
+        takes = link.enabled and not link.draining
+        if condition is Fitness.READY and takes:
+            self._unfit_since.pop(link.name, None)
+            return False
+        since = self._unfit_since.setdefault(link.name, self.clock())
+        return (condition is Fitness.BROKEN and takes) or self.clock() - since >= PATIENCE_SECONDS
 
-    def _goes_elsewhere(self, id_: UUID, accepted: Accepted, link: Link) -> bool:
-        choice = self.dispatcher.choose(id_, accepted)
-        return choice is not None and choice.link != link.name
+    def _move(self, link: str, lane: Lane) -> int:
+        pages = jobs.pages(self.broker, link=link, lane=lane)
+        return sum(self._move_page(link, lane, page) for page in pages)
+
+    def _move_page(self, link: str, lane: Lane, page: Sequence[Job]) -> int:
+        """The messages that have a fitter link go there; jobs of which some have none become smaller."""
+        delays: dict[UUID, int] = {}
+        for job in page:
+            for id_ in job.messages:
+                delays[id_] = min(job.delay_seconds, delays.get(id_, job.delay_seconds))
+        known = self.dispatcher.facts(list(delays))
+        going = self.dispatcher.fitter(known, than=link)
+        self.dispatcher.dispatch(
+            SubmitJob(id_, known[id_].carrier, lane, delays[id_], accepted=known[id_]) for id_ in going
+        )
+        changed = [job for job in page if not going.isdisjoint(job.messages)]
+        for job in changed:
+            staying = [id_ for id_ in job.messages if id_ not in going]
+            if staying:
+                jobs.put_back(self.broker, job, staying)
+        jobs.remove(self.broker, changed)
+        return len(going)

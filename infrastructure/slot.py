@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -31,12 +31,14 @@ from infrastructure.carriage import LinkCarriage
 from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
+from infrastructure.circuits import Circuits
 from infrastructure.jobs import define_submit, make_broker, queue_name
 from infrastructure.link_settings import link_settings
 from infrastructure.network import condition_stream
 
 _FINISH_SECONDS = 4.0
 """How long started messages may take to be answered: more than the pauses between a part's tries together."""
+_HURRY_SECONDS = 0.5
 _STOP_MS = 15_000
 _LONGEST_REASON = 200
 _log = logging.getLogger(__name__)
@@ -70,6 +72,9 @@ class Shared:
     replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
+    circuits: Circuits
+    holds: Callable[[str], bool]
+    """Whether this process is sure to hold a lease at this moment."""
 
 
 class Slot:
@@ -81,6 +86,7 @@ class Slot:
         self._id = id_
         self._shared = shared
         self._loop = asyncio.get_running_loop()
+        self._watch = shared.circuits.watch(configured)
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -89,9 +95,12 @@ class Slot:
             clock=time.monotonic,
             random=random.random,
             on_late_answer=self._note_late,
+            on_answer=self._watch.answered,
             listeners=shared.listeners,
         )
-        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
+        self.carriage = LinkCarriage(
+            self.link, name=id_.link, window=configured.window, owned=lambda: shared.holds(id_.lease)
+        )
         self._submitter = MessageSubmitter(
             store=platform.store,
             vault=platform.vault,
@@ -113,19 +122,22 @@ class Slot:
         self._tasks = [running, self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))]
         self._consumers = [self._consume(lane) for lane in Lane]
 
-    async def end(self) -> None:
-        """Take no more jobs, finish the window, unbind; what was not started goes back to its queue."""
+    async def end(self, *, hurry: bool = False) -> None:
+        """Take no more jobs, finish the window, unbind; what was not started goes back to its queue.
+
+        In a `hurry` only answers that come at once are waited for: the connection is somebody else's soon.
+        """
         self._ending = True
         running, doubting = self._tasks
         doubting.cancel()
         stopping = (asyncio.to_thread(consumer.stop, _STOP_MS) for consumer in self._consumers)
         # The closing link is what ends the jobs that the threads of the consumers wait for.
-        await asyncio.gather(*stopping, self._close())
+        await asyncio.gather(*stopping, self._close(hurry))
         await asyncio.gather(running, return_exceptions=True)
 
-    async def _close(self) -> None:
-        await self.carriage.finish(_FINISH_SECONDS)
-        await self.link.close()
+    async def _close(self, hurry: bool) -> None:
+        await self.carriage.finish(_HURRY_SECONDS if hurry else _FINISH_SECONDS)
+        await self.link.close(hurry=hurry)
 
     # Jobs.
 
@@ -164,6 +176,7 @@ class Slot:
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
         await self._shared.receipts(self._id.link, receipts)
+        self._watch.reported(receipts)
 
     async def _store_replies(self, replies: Sequence[Reply]) -> None:
         await self._shared.replies(self._id.link, replies)

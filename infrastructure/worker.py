@@ -3,7 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
@@ -15,7 +18,9 @@ from infrastructure.abandoned import take_over
 from infrastructure.background import Background
 from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
-from infrastructure.lease import Leases
+from infrastructure.circuits import Circuits
+from infrastructure.frozen_writers import end_frozen_writers
+from infrastructure.lease import BEAT_SECONDS, Leases
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
@@ -23,6 +28,7 @@ _MATCH_SECONDS = 1.0
 _DOUBT_EVERY = 5
 _LOOKS_TO_TAKE_ALL = 4
 """A worker takes the free connections of a link in so many looks, so that workers that start together share them."""
+Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 
@@ -32,11 +38,14 @@ class Worker:
     def __init__(self, platform: Platform, *, redis_url: str) -> None:
         settling = Settling()
         self._platform = platform
-        self._leases = Leases(platform.settings.database_url)
+        self._leases, self._schema = Leases(platform.settings.database_url), platform.settings.db_schema
+        self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leases")
         self._slots: dict[SlotId, Slot] = {}
+        self._ends: dict[SlotId, asyncio.Task[None]] = {}
         self._unusable: dict[SlotId, Configured] = {}
         self._ports: set[str] = set()
         self._background = Background()
+        self._circuits = Circuits(platform)
         self._receipts = ReceiptRecorder(
             store=platform.store, vault=platform.vault, settling=settling, now=platform.now
         )
@@ -48,6 +57,8 @@ class Worker:
             replies=_reply_recorder(platform),
             listeners=SgipListeners(),
             background=self._background,
+            circuits=self._circuits,
+            holds=self._leases.holds,
         )
 
     @property
@@ -57,23 +68,40 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
-        matcher = asyncio.create_task(self._match(stop))
+        keeping = (self._match(stop), self._keep_circuits(stop), self._keep_leases())
+        chores = [asyncio.create_task(chore) for chore in keeping]
         try:
             while not stop.is_set():
                 await self._look()
                 await pause(stop, _LOOK_SECONDS)
         finally:
-            await self._end_all()
-            matcher.cancel()
-            await asyncio.gather(matcher, return_exceptions=True)
+            await asyncio.gather(*[self._end(id_) for id_ in self._slots])
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             await self._background.finish()
-            self._leases.close()
+            await self._with_leases(self._leases.close)
+            self._lease_thread.shutdown()
+
+    async def _keep_leases(self) -> None:
+        """Whatever else this process waits for, a connection whose lease is lost ends: it may be somebody else's."""
+        while True:
+            await self._with_leases(self._leases.keep)
+            owned = self._slots.keys() - self._ends.keys()
+            lost = [id_ for id_ in owned if not self._leases.holds(id_.lease)]
+            if lost:
+                _log.error("%d leases are lost: their connections end", len(lost))
+            for id_ in lost:
+                self._end(id_, hurry=True)
+            await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _with_leases(self, ask: Callable[[], Answer]) -> Answer:
+        """PostgreSQL is asked from one thread, one question after the other."""
+        return await asyncio.get_running_loop().run_in_executor(self._lease_thread, ask)
 
     async def _look(self) -> None:
-        """Start connections that are new or changed, end those that are disabled or whose lease is lost."""
-        if not await asyncio.to_thread(self._leases.check):
-            _log.error("the leases are lost: all links end")
-            await self._end_all()
+        """Start connections that are new, end those that are changed or disabled; nobody waits for an end."""
         try:
             links = await self._platform.directory.links()
         except Exception as error:  # noqa: BLE001  (the database is away: the links go on)
@@ -85,10 +113,11 @@ class Worker:
             if link.enabled
             for number in range(1, link.configured.connections + 1)
         }
-        gone = [id_ for id_, slot in self._slots.items() if not _as_configured(slot, wanted.get(id_))]
-        await asyncio.gather(*(self._end(id_) for id_ in gone))
+        for id_, slot in self._slots.items():
+            if not _as_configured(slot, wanted.get(id_)):
+                self._end(id_)
         await self._start_free(wanted)
-        self._release_ports()
+        await self._release_ports()
 
     async def _start_free(self, wanted: Mapping[SlotId, Link]) -> None:
         taken: Counter[str] = Counter()
@@ -96,7 +125,7 @@ class Worker:
             most = -(-link.configured.connections // _LOOKS_TO_TAKE_ALL)
             if id_ in self._slots or self._unusable.get(id_) == link.configured or taken[id_.link] >= most:
                 continue
-            if await asyncio.to_thread(self._own, id_, link.configured):
+            if await self._with_leases(partial(self._own, id_, link.configured)):
                 taken[id_.link] += 1
                 await self._start(id_, link.configured)
 
@@ -122,21 +151,42 @@ class Worker:
             self._slots[id_] = slot
             slot.start(takeover)
             return
-        self._leases.release(id_.lease)
+        await self._release(id_.lease)
 
-    async def _end(self, id_: SlotId) -> None:
-        await self._slots.pop(id_).end()
-        self._leases.release(id_.lease)
+    def _end(self, id_: SlotId, *, hurry: bool = False) -> asyncio.Task[None]:
+        """Begin to end a connection, once; until that is done it is not started again."""
+        if id_ not in self._ends:
+            self._ends[id_] = asyncio.create_task(self._take_leave(id_, hurry))
+        return self._ends[id_]
 
-    async def _end_all(self) -> None:
-        await asyncio.gather(*(self._end(id_) for id_ in list(self._slots)))
+    async def _take_leave(self, id_: SlotId, hurry: bool) -> None:
+        try:
+            await self._slots[id_].end(hurry=hurry)
+        finally:
+            await self._release(id_.lease)
+            del self._slots[id_], self._ends[id_]
 
-    def _release_ports(self) -> None:
+    async def _release(self, lease: str) -> None:
+        await self._with_leases(partial(self._leases.release, lease))
+
+    async def _release_ports(self) -> None:
         """All links whose carriers come to one port belong to one worker: let go of it after the last of them."""
         used = {_port_lease(id_, slot.configured) for id_, slot in self._slots.items()}
         for port in self._ports - used:
-            self._leases.release(port)
+            await self._release(port)
         self._ports &= used
+
+    async def _keep_circuits(self, stop: asyncio.Event) -> None:
+        """Take others before links that do badly, and take them again, once a second."""
+        while not stop.is_set():
+            await pause(stop, _LOOK_SECONDS)
+            try:
+                links = await self._platform.directory.links()
+                here = {id_.link for id_ in self._slots}
+                first = {id_.link for id_ in self._slots if id_.number == 1}
+                await self._circuits.look(links, here=here, first=first)
+            except Exception as error:  # noqa: BLE001  (the database is away: the next look tries again)
+                _log.warning("the circuits of links wait: %s", type(error).__name__)
 
     async def _match(self, stop: asyncio.Event) -> None:
         """Look at held receipts again and again: their messages may be known by now."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from infrastructure import embedded, migrations
@@ -21,6 +22,10 @@ from infrastructure import embedded, migrations
 GIVEN_DATABASE_URL = os.environ.get("SMSLEDGER_DATABASE_URL", "")
 GIVEN_REDIS_URL = os.environ.get("SMSLEDGER_REDIS_URL", "")
 REDIS_NUMBERS = itertools.cycle(range(16))
+
+# A busy machine is no finding.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Every test makes a database; what it survives is the death of processes, not of the machine.
 FAST = {"fsync": "off", "full_page_writes": "off"}
@@ -120,13 +125,19 @@ def with_number(url: str, number: int) -> str:
 
 
 def first_empty(url: str) -> str:
-    """A numbered database without keys, so that a test run never deletes what is not its own."""
-    for number in range(16):
+    """A numbered database without keys, so that a test run never deletes what is not its own.
+
+    Processes that test side by side have their own share of the sixteen.
+    """
+    place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in range(place, 16, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))):
         candidate = with_number(url, number)
         with redis.Redis.from_url(candidate) as client:
             if client.dbsize() == 0:
                 return candidate
-    pytest.fail("all 16 databases of SMSLEDGER_REDIS_URL hold keys; the tests need an empty one")
+    pytest.fail(
+        "all databases of SMSLEDGER_REDIS_URL hold keys; each process of the tests needs an empty one"
+    )
 
 
 def flush(url: str) -> None:

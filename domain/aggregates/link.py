@@ -25,6 +25,8 @@ class Link:
     configured: Configured
     enabled: bool = False
     draining: bool = False
+    begun_at: datetime | None = None
+    """When it was last configured or enabled: what was known of it before says little now."""
 
     @property
     def name(self) -> str:
@@ -52,13 +54,13 @@ class Link:
         return (Disabled(reason=reason),) if self.enabled else ()
 
 
-def evolve(state: Link | None, event: LinkEvent, at: datetime) -> Link | None:  # noqa: ARG001
+def evolve(state: Link | None, event: LinkEvent, at: datetime) -> Link | None:
     """The link after one more fact; being connected or lost decides nothing."""
     match event:
         case Configured():
-            return replace(state, configured=event) if state else Link(configured=event)
+            return replace(state or Link(configured=event), configured=event, begun_at=at)
         case Enabled():
-            return replace(state, enabled=True, draining=False) if state else None
+            return replace(state, enabled=True, draining=False, begun_at=at) if state else None
         case Disabled():
             return replace(state, enabled=False, draining=False) if state else None
         case Draining():

@@ -185,6 +185,11 @@ def require_room(link: Configured, extension: str) -> None:
     raise BadInput("extension_unfit", detail, field="extension")
 
 
+def is_fitter(one: Fitness, other: Fitness) -> bool:
+    """Whether a link so fit is taken before one that is so fit."""
+    return _rank(one) < _rank(other)
+
+
 _RANKS = {fitness: rank for rank, fitness in enumerate(Fitness)}
 
 

@@ -134,6 +134,8 @@ class Broken:
     TOPIC: ClassVar = "link.broken"
     name: str
     reason: str
+    open_seconds: int = Breaker().open_seconds
+    """Until when: so long after this was recorded it is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ class Mended:
 
     TOPIC: ClassVar = "link.mended"
     name: str
+    reason: str = ""
+    """Why it counts as healthy; empty where only its time was over, so that it is on trial."""
 
 
 ConditionEvent = Connected | Lost | Broken | Mended

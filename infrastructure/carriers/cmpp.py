@@ -32,6 +32,7 @@ from infrastructure.carriers.fixed_fields import fixed, text_of
 from infrastructure.carriers.framing import ProtocolError
 
 __all__ = [
+    "ACCOUNT_OCTETS",
     "HEADER_OCTETS",
     "LAST_SEQUENCE",
     "LONGEST_PDU",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 HEADER_OCTETS = 12
+ACCOUNT_OCTETS = 6
 LONGEST_PDU = 4096
 LAST_SEQUENCE = 0xFFFF_FFFF
 
@@ -73,7 +75,8 @@ def decode(frame: bytes, version: Version) -> Pdu:
     """Return the PDU of one whole frame; raises ProtocolError, and nothing else, for any other octets.
 
     The error's `status` is the result that an answer should have: 1 for a broken PDU, 2 for an unknown
-    command. The result of an answer is read in one octet or in four, whatever the version: peers mix them.
+    command. The result of an answer is read in one octet or in four, whatever the version: peers mix them, and
+    what stands behind it is passed over. So is the version of a deliver, and whether it has its last field.
     """
     if len(frame) < HEADER_OCTETS:
         raise ProtocolError("shorter than a header", status=_BAD_STRUCTURE)
@@ -112,7 +115,9 @@ def carrier_authenticator(status: int, source_authenticator: bytes, secret: str,
 
 
 def _connect(pdu: Connect, _layout: Layout) -> bytes:
-    return _CONNECT.pack(fixed(pdu.source_address, 6), _digest(pdu.authenticator), pdu.version, pdu.timestamp)
+    return _CONNECT.pack(
+        fixed(pdu.source_address, ACCOUNT_OCTETS), _digest(pdu.authenticator), pdu.version, pdu.timestamp
+    )
 
 
 def _connect_resp(pdu: ConnectResp, layout: Layout) -> bytes:
@@ -280,14 +285,13 @@ def _read_answer(
     return kind(sequence=sequence, message_id=message_id, result=result)
 
 
-def _read_deliver(frame: bytes, sequence: int, layout: Layout) -> Deliver:
+def _read_deliver(frame: bytes, sequence: int, agreed: Layout) -> Deliver:
+    layout = _layout_of(frame, agreed)
     at = HEADER_OCTETS + layout.deliver.size
     message_id, destination, service_id, pid, udhi, coding, source, *kind, registered, length = (
         layout.deliver.unpack_from(frame, HEADER_OCTETS)
     )
     end = at + length
-    if end + layout.tail != len(frame):
-        raise ValueError("content")
     return Deliver(
         sequence=sequence,
         message_id=message_id,
@@ -297,11 +301,34 @@ def _read_deliver(frame: bytes, sequence: int, layout: Layout) -> Deliver:
         tp_udhi=udhi,
         message_format=coding,
         source=text_of(source),
-        source_type=kind[0] if kind else 0,
+        source_type=kind[0] if kind and agreed.typed else 0,
         registered_delivery=registered,
         content=frame[at:end],
         link_id=text_of(frame[end:]),
     )
+
+
+def _layout_of(frame: bytes, agreed: Layout) -> Layout:
+    """The layout in which a deliver's lengths agree, the agreed one first.
+
+    Its last field may be missing, or as long as the other version's: a receipt is worth more than eight octets
+    that say nothing.
+    """
+    (other,) = (each for each in EITHER if each is not agreed)
+    content, behind = _octets_of(frame, agreed)
+    if behind in (0, agreed.tail, other.tail):
+        return agreed
+    content, behind = _octets_of(frame, other)
+    if content and behind == other.tail:
+        return other
+    raise ValueError("content")
+
+
+def _octets_of(frame: bytes, layout: Layout) -> tuple[int, int]:
+    """How many octets of content a deliver says it has, and how many it has behind them: below 0 where too few."""
+    at = HEADER_OCTETS + layout.deliver.size
+    content = frame[at - 1] if len(frame) >= at else 0
+    return content, len(frame) - at - content
 
 
 def _read_query(frame: bytes, sequence: int, _layout: Layout) -> Query:
@@ -346,14 +373,11 @@ def _read_bare(
 
 
 def _fitting(frame: bytes, usual: struct.Struct, others: list[struct.Struct]) -> tuple[Any, ...]:
-    """Read the body by the layout that has its length."""
+    """Read the body by the layout that has its length, else by the usual one and without what is behind it."""
     octets = len(frame) - HEADER_OCTETS
-    if usual.size == octets:
-        return usual.unpack_from(frame, HEADER_OCTETS)
-    for each in others:
-        if each.size == octets:
-            return each.unpack_from(frame, HEADER_OCTETS)
-    raise ValueError("length")
+    fitting = [each for each in others if each.size == octets]
+    found = fitting[0] if fitting else usual
+    return found.unpack_from(frame, HEADER_OCTETS)
 
 
 _READERS: dict[int, Callable[[bytes, int, Layout], Pdu]] = {

@@ -46,7 +46,8 @@ _VERSIONS: dict[str, Version] = {"cmpp20": _OLDER, "cmpp30": _NEWER}
 _OK = 0
 _DUPLICATE_SEQUENCE, _TOO_FAST = 3, 8
 _RETRYABLE = frozenset({_DUPLICATE_SEQUENCE, _TOO_FAST})
-_BAD_CREDENTIALS = frozenset({2, 3})
+_NOT_AUTHENTICATED = 3
+_BAD_CREDENTIALS = frozenset({2, _NOT_AUTHENTICATED})
 _VERSION_TOO_HIGH = 4
 _NARROW_CONNECT_RESP = 30
 
@@ -67,14 +68,17 @@ class CmppDialect:
     `now` is the time of day: the connect and the end of a part's validity are written in China's time.
     Message ids are decimal texts, as carriers write 64-bit numbers in their own lists; 0 is no id.
     Sequence numbers go on over the connections of a link, since gateways refuse one that they remember.
-    A carrier that does not speak 3.0 after all is spoken to in 2.0.
+    A carrier that does not speak 3.0 after all is spoken to in 2.0. An account shorter than its field goes into
+    the digest bare, as most gateways want it; one that refuses it so gets it once with the field's NULs.
     """
 
     def __init__(self, settings: LinkSettings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
         self._agreed = self._version = _VERSIONS[settings.protocol]
-        self._sequences = sequences_to(cmpp.LAST_SEQUENCE)
+        self._sequences = sequences_to(cmpp.LAST_SEQUENCE, lowest=0)
+        self._padded = False
+        self._authenticator = b""
 
     def framer(self) -> Framer:
         return Framer(shortest=cmpp.HEADER_OCTETS, longest=cmpp.LONGEST_PDU)
@@ -84,11 +88,13 @@ class CmppDialect:
 
     def bind(self, sequence: int) -> bytes:
         settings, timestamp = self._settings, month_stamp(self._now())
+        account = settings.system_id.ljust(cmpp.ACCOUNT_OCTETS, "\0") if self._padded else settings.system_id
+        self._authenticator = cmpp.authenticator(account, settings.password, timestamp)
         return self._say(
             Connect(
                 sequence=sequence,
                 source_address=settings.system_id,
-                authenticator=cmpp.authenticator(settings.system_id, settings.password, timestamp),
+                authenticator=self._authenticator,
                 version=self._version,
                 timestamp=timestamp,
             )
@@ -137,19 +143,43 @@ class CmppDialect:
             pdu = cmpp.decode(frame, self._version)
         except ProtocolError as error:
             return Noise(self._complaint(frame, error))
-        if isinstance(pdu, ConnectResp) and self._agreed == _NEWER:
-            self._heed_version(pdu, narrow=len(frame) == _NARROW_CONNECT_RESP)
+        if isinstance(pdu, ConnectResp):
+            return self._bind_answered(pdu, narrow=len(frame) == _NARROW_CONNECT_RESP)
         return self._meaning(pdu)
 
-    def _heed_version(self, pdu: ConnectResp, *, narrow: bool) -> None:
-        """What it writes into Version alone says nothing; its refusal does, and so does an answer of 2.0 in 2.0."""
-        if pdu.status == _VERSION_TOO_HIGH:
-            self._version = _OLDER if self._version == _NEWER else _NEWER
-        elif pdu.status == _OK and narrow and pdu.version < _NEWER and self._version == _NEWER:
-            self._version = _OLDER
-        else:
-            return
-        _log.warning("link %s: its carrier wants CMPP of version 0x%x", self._settings.name, self._version)
+    def _bind_answered(self, pdu: ConnectResp, *, narrow: bool) -> BindAnswered:
+        if pdu.status != _OK:
+            again = self._rewords(pdu.status)
+            bad = pdu.status in _BAD_CREDENTIALS and not again
+            return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=bad, again=again)
+        if narrow and pdu.version < _NEWER and self._version == _NEWER:
+            self._speak(_OLDER)
+        self._note_authenticator(pdu)
+        return BindAnswered(pdu.sequence)
+
+    def _rewords(self, status: int) -> bool:
+        """Whether the next connect says another version, or the digest in the other way, for the first time."""
+        if status == _VERSION_TOO_HIGH and self._agreed == _NEWER:
+            self._speak(_OLDER if self._version == _NEWER else _NEWER)
+            return self._version == _OLDER
+        if status == _NOT_AUTHENTICATED and len(self._settings.system_id) < cmpp.ACCOUNT_OCTETS:
+            self._padded = not self._padded
+            return self._padded
+        return False
+
+    def _speak(self, version: Version) -> None:
+        """What a carrier writes into Version alone says nothing; its refusal does, and an answer of 2.0 in 2.0."""
+        self._version = version
+        _log.warning("link %s: its carrier wants CMPP of version 0x%x", self._settings.name, version)
+
+    def _note_authenticator(self, pdu: ConnectResp) -> None:
+        """A wrong digest of the carrier's is only noted: gateways differ in how wide its status goes into it."""
+        ours, secret = self._authenticator, self._settings.password
+        right = [
+            cmpp.carrier_authenticator(pdu.status, ours, secret, version) for version in (_OLDER, _NEWER)
+        ]
+        if pdu.authenticator not in right:
+            _log.info("link %s: the carrier's authenticator is not the specification's", self._settings.name)
 
     def _complaint(self, frame: bytes, error: ProtocolError) -> bytes:
         """Only a deliver has an answer that can say so; without one the carrier would send it again."""
@@ -169,8 +199,6 @@ class CmppDialect:
                 return Delivery(pdu.sequence, _content(pdu), tag=pdu.message_id)
             case ActiveTest():
                 return KeepAliveAsked(self._say(ActiveTestResp(sequence=pdu.sequence)))
-            case ConnectResp():
-                return _bind_answered(pdu)
             case Terminate():
                 return UnbindAsked(self._say(TerminateResp(sequence=pdu.sequence)))
             case TerminateResp():
@@ -186,19 +214,12 @@ def _answer(pdu: SubmitResp) -> Answer:
     return Refused(str(pdu.result), pdu.result in _RETRYABLE, pdu.result == _TOO_FAST)
 
 
-def _bind_answered(pdu: ConnectResp) -> BindAnswered:
-    """The carrier's own digest is not checked: gateways do not agree on what goes into it."""
-    if pdu.status == _OK:
-        return BindAnswered(pdu.sequence)
-    return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=pdu.status in _BAD_CREDENTIALS)
-
-
 def _content(pdu: Deliver) -> Receipt | Reply:
     if pdu.registered_delivery == _REPORT:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.message_format,
         udh=bool(pdu.tp_udhi & 1),

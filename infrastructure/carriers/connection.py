@@ -15,6 +15,8 @@ __all__ = ["Connection"]
 _LONGEST_TICK_SECONDS = 0.25
 _SHORTEST_TICK_SECONDS = 0.01
 _LINGER_SECONDS = 1.0
+_MOST_UNREAD_OCTETS = 1 << 20
+"""Submits wait long before so much is unread: what is left are answers to a carrier that asks and never listens."""
 _PARTS_A_WRITE = 4
 """The carrier can work on the first parts of a window while the next ones are made."""
 
@@ -171,6 +173,8 @@ class Connection(asyncio.Protocol):
             transport.write(octets)
         if self._session.phase is Phase.CLOSED:
             self._hang_up(transport)
+        elif transport.get_write_buffer_size() > _MOST_UNREAD_OCTETS:
+            self.give_up("the carrier does not read")
 
     def _hang_up(self, transport: asyncio.Transport) -> None:
         """Let the farewell go out, but do not wait for ever for a carrier that does not read."""

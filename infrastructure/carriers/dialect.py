@@ -24,11 +24,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BindAnswered:
-    """The carrier's answer to our bind; `refusal` is its code, empty when we are in."""
+    """The carrier's answer to our bind; `refusal` is its code, empty when we are in.
+
+    `again` says that the next bind will be worded otherwise, because of this refusal: it is worth a connection.
+    """
 
     sequence: int
     refusal: str = ""
     bad_credentials: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class Dialect(Protocol):
     def hear(self, frame: bytes) -> Heard: ...
 
 
-def sequences_to(last: int) -> Iterator[int]:
-    """Count from 1 to `last`, and from 1 again, for ever."""
+def sequences_to(last: int, *, lowest: int = 1, first: int = 1) -> Iterator[int]:
+    """Count from `first` to `last`, and from `lowest` again, for ever."""
+    yield from range(first, last + 1)
     while True:
-        yield from range(1, last + 1)
+        yield from range(lowest, last + 1)

@@ -197,15 +197,15 @@ class CarrierLink:
                 raise LinkClosedError(self._settings.name)
             await self._change()
 
-    async def close(self) -> None:
-        """Let the window and the receipts finish (for a bounded time), take leave, and end `run`."""
+    async def close(self, *, hurry: bool = False) -> None:
+        """Let window and receipts finish (for a bounded time) and take leave, or `hurry` to hang up; `run` ends."""
         self._closing.set()
         self._wake_all()
         self._drop_queue("link closed")
         if self._connecting is not None:
             self._connecting.reschedule(asyncio.get_running_loop().time())
         if self._connection is not None:
-            await self._leave(self._connection)
+            await self._leave(self._connection, hurry)
         if self._running:
             await self._ended.wait()
 
@@ -219,7 +219,7 @@ class CarrierLink:
                 self._listens = True
             except (OSError, ValueError) as error:
                 _log.error("link %s cannot listen for its carrier: %s", self._settings.name, error)
-                await asyncio.sleep(self._settings.reconnect_max_seconds)
+                await asyncio.sleep(4 * self._settings.reconnect_min_seconds)
 
     async def _connect_and_serve(self) -> None:
         if not self._renewing:
@@ -279,8 +279,8 @@ class CarrierLink:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
 
-    async def _leave(self, connection: Connection) -> None:
-        if connection.bound:
+    async def _leave(self, connection: Connection, hurry: bool) -> None:
+        if connection.bound and not hurry:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.close_timeout_seconds):
                     while connection.pending:

@@ -1,6 +1,6 @@
 """Reads the text of a delivery receipt (SMPP 3.4 Appendix B), which every vendor writes a little differently.
 
-Tolerant: any case, any order, keys may be missing, dates of 10, 12 or 14 digits.
+Tolerant: any case, any order, keys may be missing, states may be spelled out, dates of 10, 12 or 14 digits.
 """
 
 import re
@@ -12,7 +12,14 @@ __all__ = ["CHINA", "ReceiptText", "carrier_time", "read_receipt_text"]
 CHINA = timezone(timedelta(hours=8))
 
 _KEYS = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text"
-_FIELD = re.compile(rf"(?<!\S)({_KEYS}):(?: ?(?!(?:{_KEYS}):)(\S+))?", re.IGNORECASE)
+_SPELLED_OUT = {
+    "DELIVERED": "DELIVRD",
+    "UNDELIVERED": "UNDELIV",
+    "UNDELIVERABLE": "UNDELIV",
+    "ACCEPTED": "ACCEPTD",
+    "REJECTED": "REJECTD",
+}
+_FIELD = re.compile(rf"(?<!\S)({_KEYS}):(?: {{0,4}}(?!(?:{_KEYS}):)(\S+))?", re.IGNORECASE)
 
 
 class ReceiptText(NamedTuple):
@@ -35,8 +42,9 @@ def read_receipt_text(text: str) -> ReceiptText:
         if key == "text":
             break
         found.setdefault(key[:4], match[2] or "")
+    status = found.get("stat", "").upper()
     return ReceiptText(
-        found.get("id", ""), found.get("stat", "").upper(), found.get("err", ""), found.get("done", "")
+        found.get("id", ""), _SPELLED_OUT.get(status, status), found.get("err", ""), found.get("done", "")
     )
 
 

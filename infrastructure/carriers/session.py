@@ -104,7 +104,7 @@ class Limits:
     window: int
     response_seconds: float
     keep_alive_seconds: float
-    keep_alive_limit: int = 2
+    keep_alive_limit: int = 3
 
 
 class Session:
@@ -182,7 +182,8 @@ class Session:
         if self.phase is not Phase.BOUND:
             return
         self._enter(Phase.UNBINDING, now)
-        self._output.append(self._dialect.unbind(self._next_sequence()))
+        self._phase_sequence = self._next_sequence()
+        self._output.append(self._dialect.unbind(self._phase_sequence))
 
     def take_output(self) -> bytes:
         """Return the octets to write now. What was taken counts as sent: without an answer it is in doubt."""
@@ -216,7 +217,8 @@ class Session:
             self._close(f"{word} unanswered", events)
         elif self.phase in (Phase.BOUND, Phase.UNBINDING):
             self._give_up_overdue(now, events)
-            self._keep_alive(now, events)
+            if self.phase is Phase.BOUND:
+                self._keep_alive(now, events)
         return events
 
     def lost(self, reason: str) -> list[Event]:
@@ -301,6 +303,8 @@ class Session:
     def _rejected(self, heard: Rejected, events: list[Event]) -> None:
         if self.phase is Phase.BINDING and heard.sequence in (0, self._phase_sequence):
             self._bind_answered(BindAnswered(self._phase_sequence, heard.code), events)
+        elif self.phase is Phase.UNBINDING and heard.sequence == self._phase_sequence:
+            self._close(IDLE if self._renewing else "unbound", events)
         else:
             refused = Refused(heard.code, heard.retryable, heard.throttled)
             self._submit_answered(heard.sequence, refused, events)

@@ -210,9 +210,9 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def _content(frame: bytes, at: int, length: int) -> tuple[bytes, str]:
-    """Return content and reserve, which begin at `at` and end the frame."""
+    """Return content and reserve, which begin at `at` and end the frame; some peers leave the reserve out."""
     end = at + length
-    if end + _RESERVE_OCTETS != len(frame):
+    if len(frame) - end not in (0, _RESERVE_OCTETS):
         raise ValueError("content")
     return frame[at:end], text_of(frame[end:])
 
@@ -226,7 +226,7 @@ def _unpacked(body: struct.Struct, frame: bytes) -> tuple[Any, ...]:
 
 
 def _read_bind(frame: bytes, sequence: int) -> Bind:
-    login_type, name, password, reserve = _BIND_BODY.unpack_from(frame, HEADER_OCTETS)
+    login_type, name, password, reserve = _unpacked(_BIND_BODY, frame)
     return Bind(
         sequence=sequence,
         login_type=login_type,
@@ -309,7 +309,7 @@ def _read_report(frame: bytes, sequence: int) -> Report:
 
 
 def _read_user_report(frame: bytes, sequence: int) -> UserReport:
-    source, phone, condition, reserve = _USER_REPORT_BODY.unpack_from(frame, HEADER_OCTETS)
+    source, phone, condition, reserve = _unpacked(_USER_REPORT_BODY, frame)
     return UserReport(
         sequence=sequence,
         source=text_of(source),

@@ -50,6 +50,8 @@ _LONGEST_ASCII, _LONGEST_OTHER = 160, 140
 _FREE, _NO_FEE = "1", "0"
 _STATES = {0: "DELIVRD", 1: "ACCEPTD", 2: "UNDELIV"}
 _REPORT, _REPLY = 0, 1
+_UDHI = 0x41
+"""1, or the bit of the air interface (3GPP TS 23.040, 9.2.3.23), which some gateways pass on as it is."""
 
 _MOST_CONNECTIONS = 64
 _COUNTERS = (1 << 32) // _MOST_CONNECTIONS
@@ -198,10 +200,10 @@ def _receipt(pdu: Report) -> Receipt:
 def _reply(pdu: Deliver) -> Reply:
     return Reply(
         phone=with_country(pdu.phone),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.coding,
-        udh=bool(pdu.udhi & 1),
+        udh=bool(pdu.udhi & _UDHI),
         carrier_id=sequence_text(pdu.sequence),
         sequence=pdu.sequence,
     )

@@ -62,7 +62,8 @@ class SgipListener:
         self._host = host
         self._server: asyncio.Server | None = None
         self._guests: dict[str, _Guest] = {}
-        self._strangers: set[_Visit] = set()
+        # A dictionary keeps the order in which they came.
+        self._strangers: dict[_Visit, None] = {}
 
     async def open(self) -> None:
         """Listen; raises OSError when the port is taken."""
@@ -101,29 +102,36 @@ class SgipListener:
     # What the connections need.
 
     def check(self, login: str, password: str) -> int:
-        """Return the result of a bind; how long it takes says nothing about the password."""
+        """Return the result of a bind; how long it takes says nothing about the password.
+
+        Blanks at the end of a password count for nothing, since some gateways pad with them.
+        """
         guest = self._guests.get(login)
         expected = "" if guest is None else guest.password
-        right = hmac.compare_digest(password.encode("latin-1"), expected.encode("utf-8"))
+        said, kept = password.rstrip().encode("latin-1"), expected.rstrip().encode("utf-8")
+        right = hmac.compare_digest(said, kept)
         if guest is None or not right:
+            # The name could be anything, so it is not written down.
+            _log.warning("sgip listener: a login was refused: unknown name or wrong password")
             return LOGIN_REFUSED
         return TOO_MANY_CONNECTIONS if len(guest.visits) >= _MOST_CONNECTIONS else ADMITTED
 
-    def arrive(self, visit: "_Visit") -> bool:
-        """Note a connection; False where there are too many that have not said who they are."""
-        self._strangers.add(visit)
-        return len(self._strangers) <= _MOST_STRANGERS
+    def arrive(self, visit: "_Visit") -> None:
+        """Note a connection. Of too many that have not said who they are the first goes: a carrier says it at once."""
+        self._strangers[visit] = None
+        if len(self._strangers) > _MOST_STRANGERS:
+            next(iter(self._strangers)).abort()
 
     def seat(self, visit: "_Visit", login: str) -> Intake:
         """Return where the deliveries of a connection that logged in go."""
         guest = self._guests[login]
-        self._strangers.discard(visit)
+        self._strangers.pop(visit, None)
         guest.visits.add(visit)
         _log.info("sgip listener: %s came in", login)
         return guest.intake
 
     def forget(self, visit: "_Visit", login: str) -> None:
-        self._strangers.discard(visit)
+        self._strangers.pop(visit, None)
         if login in self._guests:
             self._guests[login].visits.discard(visit)
 
@@ -151,7 +159,7 @@ class _Visit(asyncio.Protocol):
     # What the intake calls.
 
     def answer_delivery(self, delivery: Delivery, *, stored: bool) -> None:
-        self._session.answer_delivery(delivery, stored=stored)
+        self._tell(self._session.answer_delivery(delivery, stored=stored))
         if not self._flush_waits:
             self._flush_waits = True
             self._loop.call_soon(self._flush)
@@ -174,11 +182,11 @@ class _Visit(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._listener.arrive(self):
-            self._tick_later()
-        else:
-            self.abort()
+        connection = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _notice_the_dead(connection)
+        self._listener.arrive(self)
+        self._tick_later()
 
     def data_received(self, data: bytes) -> None:
         self._tell(self._session.receive(data, self._loop.time()))
@@ -248,6 +256,14 @@ class _Visit(asyncio.Protocol):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_later(_LINGER_SECONDS, transport.abort)
+
+
+def _notice_the_dead(connection: socket.socket) -> None:
+    """SGIP has no question for a sign of life, so TCP asks: dead connections would use up what a login may have."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class SgipListeners:

@@ -24,6 +24,7 @@ from infrastructure.carriers.smgp_pdus import (
 )
 
 __all__ = [
+    "ACCOUNT_OCTETS",
     "BAD_STRUCTURE",
     "HEADER_OCTETS",
     "LAST_SEQUENCE",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 HEADER_OCTETS = 12
+ACCOUNT_OCTETS = 8
 LONGEST_PDU = 8_192
 LAST_SEQUENCE = 0xFFFF_FFFF
 MESSAGE_ID_OCTETS = 10
@@ -127,7 +129,11 @@ def _tail(content: bytes, reserve: str, tlvs: Tlvs) -> bytes:
 
 def _login(pdu: Login) -> bytes:
     body = _LOGIN_BODY.pack(
-        fixed(pdu.client_id, 8), _exactly(pdu.authenticator, 16), pdu.mode, pdu.timestamp, pdu.version
+        fixed(pdu.client_id, ACCOUNT_OCTETS),
+        _exactly(pdu.authenticator, 16),
+        pdu.mode,
+        pdu.timestamp,
+        pdu.version,
     )
     return _frame(_LOGIN, pdu.sequence, body)
 
@@ -200,19 +206,22 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def _content(frame: bytes, at: int, length: int) -> tuple[bytes, str, Tlvs]:
-    """Return content, reserve and optional parameters, which begin at `at` and end with the frame."""
+    """Return content, reserve and optional parameters, which begin at `at` and end with the frame.
+
+    A PDU that ends with its content is read too: the reserve says nothing.
+    """
     end = at + length
     options = end + _RESERVE_OCTETS
-    if options > len(frame):
+    if options > len(frame) != end:
         raise ValueError("content")
     tlvs = _tlvs(frame, options) if options < len(frame) else ()
     return frame[at:end], text_of(frame[end:options]), tlvs
 
 
 def _tlvs(frame: bytes, at: int) -> Tlvs:
-    """Read the optional parameters from `at` to the end, the unknown ones too."""
+    """Read the optional parameters from `at` to the end, the unknown ones too; fewer octets than make one are none."""
     found: list[tuple[int, bytes]] = []
-    while at < len(frame):
+    while at + _TLV.size <= len(frame):
         tag, length = _TLV.unpack_from(frame, at)
         at += _TLV.size + length
         if at > len(frame):

@@ -69,7 +69,8 @@ class SmgpDialect:
     `now` is the time of day: the login and the end of a part's validity are written in China's time.
     Message ids are 20 hexadecimal digits: they are ten octets that should be BCD, and not always are; nothing
     but zeros is no id. Sequence numbers go on over the connections of a link, since gateways refuse one that
-    they remember.
+    they remember. An account shorter than its field goes into the digest bare, as most gateways want it; one that
+    refuses it so gets it once with the field's NULs.
     Raises ValueError for an enterprise code that is longer than its field.
     """
 
@@ -77,7 +78,8 @@ class SmgpDialect:
         self._settings = settings
         self._now = now
         self._authenticator = b""
-        self._sequences = sequences_to(smgp.LAST_SEQUENCE)
+        self._padded = False
+        self._sequences = sequences_to(smgp.LAST_SEQUENCE, lowest=0)
         self._enterprise: Tlvs = ()
         if settings.corp_id:
             self._enterprise = ((Tag.MSG_SRC, fixed(settings.corp_id, _MSG_SRC_OCTETS)),)
@@ -90,7 +92,8 @@ class SmgpDialect:
 
     def bind(self, sequence: int) -> bytes:
         settings, timestamp = self._settings, month_stamp(self._now())
-        self._authenticator = smgp.client_authenticator(settings.system_id, settings.password, timestamp)
+        account = settings.system_id.ljust(smgp.ACCOUNT_OCTETS, "\0") if self._padded else settings.system_id
+        self._authenticator = smgp.client_authenticator(account, settings.password, timestamp)
         return smgp.encode(
             Login(
                 sequence=sequence,
@@ -159,12 +162,18 @@ class SmgpDialect:
     def _bind_answered(self, pdu: LoginResp) -> BindAnswered:
         """A wrong digest of the carrier's is only noted: there are gateways that compute it in their own way."""
         if pdu.status != _OK:
-            bad = pdu.status in _BAD_CREDENTIALS
-            return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=bad)
+            again = pdu.status == _NOT_AUTHENTICATED and self._rewords()
+            bad = pdu.status in _BAD_CREDENTIALS and not again
+            return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=bad, again=again)
         right = smgp.server_authenticator(pdu.status, self._authenticator, self._settings.password)
         if pdu.authenticator != right:
             _log.info("link %s: the carrier's authenticator is not the specification's", self._settings.name)
         return BindAnswered(pdu.sequence)
+
+    def _rewords(self) -> bool:
+        """Whether the next login makes the digest in the other way, for the first time."""
+        self._padded = len(self._settings.system_id) < smgp.ACCOUNT_OCTETS and not self._padded
+        return self._padded
 
 
 def _place(part: Part) -> Tlvs:
@@ -200,7 +209,7 @@ def _content(pdu: Deliver) -> Receipt | Reply:
         return _receipt(pdu)
     return Reply(
         phone=with_country(pdu.source),
-        destination=pdu.destination,
+        destination=pdu.destination.strip(),
         payload=pdu.content,
         data_coding=pdu.coding,
         udh=(tlv(pdu.tlvs, Tag.TP_UDHI) or b"\0")[0] == 1,

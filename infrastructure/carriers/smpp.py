@@ -228,15 +228,18 @@ def _text(frame: bytes, start: int) -> tuple[str, int]:
     return frame[start:end].decode("latin-1"), end + 1
 
 
-def _tlvs(frame: bytes, at: int) -> Tlvs:
-    """Read the optional parameters from `at` to the end, the unknown ones too."""
+def _tlvs(frame: bytes, at: int, *, lenient: bool = False) -> Tlvs:
+    """Read the optional parameters from `at` to the end, the unknown ones too; `lenient` drops a broken end."""
     found: list[tuple[int, bytes]] = []
     while at < len(frame):
-        tag, length = _TLV.unpack_from(frame, at)
-        at += _TLV.size + length
+        value_at = at + _TLV.size
+        tag, length = _TLV.unpack_from(frame, at) if value_at <= len(frame) else (0, len(frame))
+        at = value_at + length
         if at > len(frame):
+            if lenient:
+                break
             raise ValueError("optional parameter")
-        found.append((tag, frame[at - length : at]))
+        found.append((tag, frame[value_at:at]))
     return tuple(found)
 
 
@@ -245,15 +248,13 @@ def _answer_body(frame: bytes) -> tuple[str, Tlvs]:
     if 0 not in frame[HEADER_OCTETS:]:
         return frame[HEADER_OCTETS:].decode("latin-1"), ()
     text, at = _text(frame, HEADER_OCTETS)
-    try:
-        return text, _tlvs(frame, at)
-    except (ValueError, struct.error):
-        return text, ()
+    return text, _tlvs(frame, at, lenient=True)
 
 
 def _read_short_message(
     kind: type[SubmitSm] | type[DeliverSm], frame: bytes, _status: int, sequence: int
 ) -> SubmitSm | DeliverSm:
+    """Behind a text, parameters that break off are dropped: to refuse them for ever would lose the receipt."""
     service_type, at = _text(frame, HEADER_OCTETS)
     source, after_source = _text(frame, at + 2)
     destination, flags = _text(frame, after_source + 2)
@@ -282,7 +283,7 @@ def _read_short_message(
         data_coding=coding,
         default_message_id=default_id,
         short_message=frame[rest + 5 : end],
-        tlvs=_tlvs(frame, end) if end < len(frame) else (),
+        tlvs=_tlvs(frame, end, lenient=length > 0) if end < len(frame) else (),
     )
 
 

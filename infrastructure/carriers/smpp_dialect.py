@@ -65,6 +65,7 @@ _UDH = 0x40
 _KIND_BITS = 0x3C
 _RECEIPT_KINDS = frozenset({0x04, 0x20})
 _INTERNATIONAL = 1
+_ALPHANUMERIC = (5, 0)
 _FINAL_RECEIPT_WANTED = 1
 _DAY_SECONDS = 86_400
 _LONGEST_VALIDITY_SECONDS = 31 * _DAY_SECONDS
@@ -77,6 +78,9 @@ class SmppDialect:
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
+        letters = not settings.source_address.isdecimal()
+        told = (settings.source_ton, settings.source_npi)
+        self._source_kind = _ALPHANUMERIC if letters and not any(told) else told
 
     def framer(self) -> Framer:
         return Framer(shortest=smpp.HEADER_OCTETS, longest=smpp.LONGEST_PDU)
@@ -99,8 +103,8 @@ class SmppDialect:
         return smpp.encode(
             SubmitSm(
                 sequence=sequence,
-                source_ton=self._settings.source_ton,
-                source_npi=self._settings.source_npi,
+                source_ton=self._source_kind[0],
+                source_npi=self._source_kind[1],
                 source=self._settings.source_address + part.extension,
                 destination_ton=_INTERNATIONAL,
                 destination_npi=_INTERNATIONAL,
@@ -165,11 +169,11 @@ class SmppDialect:
         named = tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
         told = named is not None or tlv(pdu.tlvs, _MESSAGE_STATE) is not None
         if told or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
-            return _receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"), self._settings.id_format)
+            return self._receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"))
         header = _long_header(pdu)
         return Reply(
             phone=with_country(pdu.source),
-            destination=pdu.destination,
+            destination=pdu.destination.strip().removeprefix("+"),
             payload=header + message_text(pdu),
             data_coding=pdu.data_coding,
             udh=bool(pdu.esm_class & _UDH or header),
@@ -177,9 +181,27 @@ class SmppDialect:
             gsm=True,
         )
 
+    def _receipt(self, pdu: DeliverSm | DataSm, named: str) -> Receipt:
+        """The order of trust: for the id the parameter before the text, for the state the text before it."""
+        text = read_receipt_text(_plain_text(pdu))
+        return Receipt(
+            carrier_id=_receipted_id(named, text.carrier_id, self._settings.id_format),
+            status=text.status or _state(pdu),
+            error_code=text.error_code or _network_error(pdu),
+            done_text=text.done_text,
+            done_at=carrier_time(text.done_text),
+            phone=with_country(self._receipted_phone(pdu)),
+        )
+
+    def _receipted_phone(self, pdu: DeliverSm | DataSm) -> str:
+        """The phone sends its receipt to us (2.11); some carriers leave both addresses as the submit had them."""
+        as_submitted = pdu.source.startswith(self._settings.source_address)
+        return pdu.destination if as_submitted and pdu.destination else pdu.source
+
 
 def normal_id(carrier_id: str, id_format: IdFormat, *, receipt: bool) -> str:
     """Return the form in which the ids of answers and receipts are equal: decimal, where formats differ."""
+    carrier_id = carrier_id.strip()
     if id_format == "same":
         return carrier_id
     hexadecimal = receipt == (id_format == "resp-dec-hex")
@@ -189,24 +211,12 @@ def normal_id(carrier_id: str, id_format: IdFormat, *, receipt: bool) -> str:
         return carrier_id
 
 
-def _receipt(pdu: DeliverSm | DataSm, named: str, id_format: IdFormat) -> Receipt:
-    """The order of trust: for the id the parameter before the text, for the state the text before it.
-
-    The parameter holds the id as in the submit answer (5.3.2.12), unless it repeats the text's form.
-    """
-    text = read_receipt_text(_plain_text(pdu))
-    if named and named != text.carrier_id:
-        carrier_id = normal_id(named, id_format, receipt=False)
-    else:
-        carrier_id = normal_id(text.carrier_id, id_format, receipt=True)
-    return Receipt(
-        carrier_id=carrier_id,
-        status=text.status or _state(pdu),
-        error_code=text.error_code or _network_error(pdu),
-        done_text=text.done_text,
-        done_at=carrier_time(text.done_text),
-        phone=with_country(pdu.source),
-    )
+def _receipted_id(named: str, in_text: str, id_format: IdFormat) -> str:
+    """The parameter holds the id as in the submit answer (5.3.2.12), unless it repeats the text's form."""
+    of_text = normal_id(in_text, id_format, receipt=True)
+    if not named or normal_id(named, id_format, receipt=True) == of_text:
+        return of_text
+    return normal_id(named, id_format, receipt=False)
 
 
 def _plain_text(pdu: DeliverSm | DataSm) -> str:

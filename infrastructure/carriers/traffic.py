@@ -91,7 +91,7 @@ class LinkSettings:
     rate_per_second: float = 0
     response_timeout_seconds: float = 60.0
     keep_alive_seconds: float = 30.0
-    keep_alive_limit: int = 2
+    keep_alive_limit: int = 3
     connect_timeout_seconds: float = 10.0
     reconnect_min_seconds: float = 0.5
     reconnect_max_seconds: float = 30.0

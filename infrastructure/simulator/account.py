@@ -81,11 +81,27 @@ class Account:
         self.callback = callback
         self.submits = 0
         self.counters = Counters()
+        self.sessions = self.most_sessions = 0
+        """Connections by which the client submits: now, and at most at one time."""
+        self.allowed_sessions = 0
+        """How many it may have; 0 is no limit."""
+        self.unbinds = 0
+        """How many of them the client has ended politely."""
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """It has as many sessions as it may have."""
+        return 0 < self.allowed_sessions <= self.sessions
+
+    def enter(self) -> None:
+        """A session of the client more."""
+        self.sessions += 1
+        self.most_sessions = max(self.most_sessions, self.sessions)
 
     def deliver(self, owed: Owed) -> None:
         self._waiting.append(owed)

@@ -135,6 +135,8 @@ class Peer(asyncio.Protocol):
             case Login() as login:
                 self._log_in(login)
             case Farewell(answer):
+                if self.account is not None:
+                    self.account.unbinds += self._submits
                 self._send(answer)
                 self.hang_up()
             case Welcome():
@@ -149,6 +151,8 @@ class Peer(asyncio.Protocol):
             status = status or entry.unknown_account
         elif not login.proves(account.password):
             status = status or entry.wrong_secret
+        elif account.full:
+            status = status or entry.already
         self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:
             account.counters.binds += 1
@@ -161,6 +165,8 @@ class Peer(asyncio.Protocol):
         self.account = account
         self._receives = receives
         self._submits = submits
+        if submits:
+            account.enter()
         if self._receives:
             account.receivers.append(self)
             account.pump()
@@ -170,6 +176,7 @@ class Peer(asyncio.Protocol):
         account, self.account = self.account, None
         if account is None:
             return
+        account.sessions -= self._submits
         self._receives = self._submits = False
         if self in account.receivers:
             account.receivers.remove(self)

@@ -56,10 +56,10 @@ class Network:
 
 
 @contextmanager
-def open_network(database_url: str, folder: Path) -> Iterator[Network]:
+def open_network(database_url: str, folder: Path, **settings: object) -> Iterator[Network]:
     """A door on the sample account and its link, and an operator's key."""
     with (
-        platform(settings_for(database_url, folder)) as made,
+        platform(settings_for(database_url, folder, **settings)) as made,
         open_door(made, run(make_sample(made))) as door,
     ):
         token = run(key_with(made, (Scope.NETWORK, Scope.MONITORING), account=""))

@@ -188,6 +188,12 @@ def test_a_link_is_drained_disabled_and_enabled(terminal: Terminal):
     assert terminal("link", "enable", "one").out == "link one: enabled\n"
 
 
+def test_a_circuit_that_is_closed_is_not_mended_and_a_link_that_is_not_there_neither(terminal: Terminal):
+    terminal("link", "add", "one", *SMPP)
+    assert terminal("link", "mend", "one", "--reason", "x").out == "link one: its circuit is closed already\n"
+    assert code(terminal("link", "mend", "nobody", "--reason", "x")) == (2, "not_found")
+
+
 # Try.
 
 

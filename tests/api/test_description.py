@@ -182,6 +182,7 @@ def test_every_door_is_described_with_an_example(document: dict[str, Any]):
         "POST /v1/links/{name}/enable",
         "POST /v1/links/{name}/disable",
         "POST /v1/links/{name}/drain",
+        "POST /v1/links/{name}/mend",
         "POST /v1/links/{name}/test",
         "GET /v1/routes",
         "PUT /v1/routes/{name}",

@@ -13,6 +13,7 @@ from domain.events.access import Scope
 from tests.api.network import SECRET, SMPP, Network, open_network, simulated
 from tests.api.test_refusals import require_problem
 from tests.support.door import run
+from tests.support.networked import break_link, connect_link
 from tests.support.sample import LINK, key_with
 from tests.support.stand import free_port
 
@@ -45,6 +46,7 @@ def test_a_customer_s_key_sees_no_link_and_changes_none(network: Network):
         ("POST", f"/v1/links/{LINK}/enable"),
         ("POST", f"/v1/links/{LINK}/disable"),
         ("POST", f"/v1/links/{LINK}/drain"),
+        ("POST", f"/v1/links/{LINK}/mend"),
         ("POST", f"/v1/links/{LINK}/test"),
         ("PUT", "/v1/routes/codes"),
         ("DELETE", "/v1/routes/codes?reason=x"),
@@ -167,9 +169,22 @@ def test_a_link_is_disabled_enabled_and_drained(network: Network):
     before = network.door.events()
     assert network.post(f"links/{LINK}/enable").json()["state"] == "enabled"
     assert network.door.events() == before
-    for path in ("enable", "disable", "drain", "test"):
+    for path in ("enable", "disable", "drain", "mend", "test"):
         require_problem(network.post(f"links/nobody/{path}", {"reason": "x"}), status=404, code="not_found")
     require_problem(network.post(f"links/{LINK}/drain", {}), status=422, code="missing_field")
+
+
+def test_a_circuit_is_closed_by_hand_and_one_that_is_closed_is_nothing_to_do(network: Network):
+    run(connect_link(network.door.platform, LINK))
+    run(break_link(network.door.platform, LINK, "9 of 9 refused"))
+    broken = network.get(f"links/{LINK}")
+    assert (broken["condition"], broken["reason"]) == ("broken", "9 of 9 refused")
+    mended = network.post(f"links/{LINK}/mend", {"reason": "repaired"})
+    assert (mended.status_code, mended.json()["condition"], mended.json()["reason"]) == (200, "ready", "")
+    assert "repaired" in network.log()
+    before = network.door.events()
+    assert network.post(f"links/{LINK}/mend", {"reason": "again"}).status_code == 200
+    assert network.door.events() == before
 
 
 # Try.

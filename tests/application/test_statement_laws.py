@@ -85,7 +85,7 @@ def check_drill_down(billed: Billed, lines: tuple[Line, ...]) -> None:
         assert sum(part.amount_micros for part in parts) == line.amount_micros
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(allowance=st.integers(0, 30), actions=st.lists(ACTION, max_size=40))
 def test_all_statements_of_a_ledger_add_up_to_the_ledger(allowance: int, actions: list[tuple[str, int, int]]):
     history = History(allowance)

@@ -270,7 +270,7 @@ def whole(terms: Terms) -> OtherTerms:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps(), TERMS)
 def test_with_nothing_said_and_with_the_same_said_it_is_the_bill_of_every_month(happened, terms):
     world = World(terms).live(happened)
@@ -281,7 +281,7 @@ def test_with_nothing_said_and_with_the_same_said_it_is_the_bill_of_every_month(
             assert month.other == month.billed
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(steps(), TERMS, TERMS, st.none() | st.sampled_from((0, 50_000, 200_000)))
 def test_under_other_terms_it_is_what_they_would_have_billed(happened, terms, others, cap):
     others = replace(others, spending_cap_micros=cap)

@@ -174,4 +174,4 @@ class LedgerLaws(RuleBasedStateMachine):
 
 
 TestLedgerLaws = LedgerLaws.TestCase
-TestLedgerLaws.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestLedgerLaws.settings = settings(max_examples=100, stateful_step_count=40)

@@ -97,13 +97,14 @@ def open_scene(
     script: Script = WEATHER,
     terms: Mapping[str, Terms] = {"demo": Terms()},
     links: Collection[LinkSpec] = LINKS,
+    **settings: object,
 ) -> Iterator[Scene]:
     """A stand with every process running, its links bound, and clients ready to send."""
-    with open_stand(folder, script=script, terms=terms, links=links) as stand:
+    with open_stand(folder, script=script, terms=terms, links=links, **settings) as stand:
         for name in {link.at for link in links} - set(stand.carriers):
             stand.start_carrier(name, script=script)
         stand.start(*PLATFORM)
-        until(lambda: stand.connected() == set(stand.links), seconds=20, what="the links are bound")
+        until(lambda: stand.connected() == set(stand.links), seconds=60, what="the links are bound")
         traffic = Traffic(stand)
         try:
             yield Scene(stand, traffic)

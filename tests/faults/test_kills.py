@@ -8,8 +8,8 @@ import redis
 
 from tests.faults.scene import Scene
 
-BURST = 2_000
-WIRE = 400
+BURST = 1_200
+WIRE = 300
 """Parts the carriers have seen when the blow falls."""
 
 

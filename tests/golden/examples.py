@@ -327,6 +327,8 @@ _SECOND: tuple[Event, ...] = (
     ),
     link.Connected(name="mobile-1", connection=2),
     link.Lost(name="mobile-1", reason="reset by peer", connection=2),
+    link.Broken(name="mobile-1", reason="34 of the latest 50 answers refused, most with 8", open_seconds=120),
+    link.Mended(name="mobile-1", reason="the carrier says it is repaired"),
     message.SubmissionStarted(attempt=2, link="mobile-1", route="codes", passed_over=("mobile-2:down",)),
     replace(
         cast("message.Accepted", next(e for e in _ALL if isinstance(e, message.Accepted))),

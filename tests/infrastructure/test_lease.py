@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
-from infrastructure.lease import Leases
+from infrastructure import lease
+from infrastructure.lease import Leases, kept
+from tests.support.silent_line import silent_line
 
 HOLDER = """
 import sys, time
@@ -71,16 +74,18 @@ def test_closing_gives_everything_up(one, two):
     assert two.acquire("b")
 
 
-def test_what_is_held_is_checked(one):
-    assert one.check(), "nothing is held, so nothing is lost"
+def test_a_sign_of_life_keeps_what_is_held(one):
+    assert one.keep(), "nothing is held, so nothing is lost"
     assert one.acquire("a")
-    assert one.check()
+    assert one.keep()
 
 
-def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_check_and_owns_nothing(one, two, database_url):
+def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_sign_of_life_and_owns_nothing(
+    one, two, database_url
+):
     assert one.acquire("a")
     cut(database_url)
-    assert not one.check()
+    assert not one.keep()
     eventually(lambda: two.acquire("a"))
     assert not one.acquire("a")
 
@@ -88,9 +93,9 @@ def test_an_owner_whose_connection_is_cut_knows_it_at_the_next_check_and_owns_no
 def test_an_owner_whose_connection_is_cut_can_own_again(one, database_url):
     assert one.acquire("a")
     cut(database_url)
-    assert not one.check()
+    assert not one.keep()
     eventually(lambda: one.acquire("a"))
-    assert one.check()
+    assert one.keep()
 
 
 def test_a_lost_connection_that_another_name_finds_out_loses_all_names(one, two, database_url):
@@ -119,3 +124,49 @@ def test_when_the_owner_is_killed_somebody_else_takes_over(one, database_url):
         holder.wait(30)
         if holder.stdout:
             holder.stdout.close()
+
+
+def test_an_owner_is_sure_of_what_it_holds_for_some_seconds_after_each_sign_of_life(database_url):
+    now = 100.0
+    one = Leases(database_url, clock=lambda: now)
+    assert one.acquire("a")
+    now += lease.SURE_SECONDS
+    assert not one.holds("a")
+    assert one.keep()
+    assert one.holds("a")
+    assert not one.holds("b")
+    one.close()
+
+
+def test_who_gives_no_sign_of_life_loses_what_it_holds(two, database_url, monkeypatch):
+    monkeypatch.setattr(lease, "_SETTINGS", "SELECT set_config('idle_session_timeout', '200ms', false)")
+    frozen = Leases(database_url)
+    assert frozen.acquire("a")
+    eventually(lambda: two.acquire("a"))
+    assert not frozen.keep()
+    assert not frozen.holds("a")
+    frozen.close()
+
+
+def test_an_owner_that_gets_no_answer_gives_everything_up(database_url, monkeypatch):
+    monkeypatch.setattr(lease, "_ANSWER_SECONDS", 0.2)
+    with silent_line(database_url) as (line, url):
+        one = Leases(url)
+        assert one.acquire("a")
+        line.fall_silent()
+        assert not one.keep()
+        assert not one.holds("a")
+        line.cut()
+        eventually(lambda: one.acquire("a"))
+        one.close()
+
+
+def test_signs_of_life_are_given_while_the_body_runs_and_a_loss_is_told(one, database_url, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    lost, times = threading.Event(), []
+    assert one.acquire("a")
+    with kept(one, on_lost=lost.set, each_time=lambda: times.append(1)):
+        eventually(lambda: len(times) > 2)
+        assert not lost.is_set()
+        cut(database_url)
+        assert lost.wait(30)

@@ -89,7 +89,9 @@ async def test_a_wrong_password_is_told_with_the_carrier_s_code_and_its_meaning(
     async with await serve(carrier(protocol=protocol)) as simulator:
         trial = await try_link(settings(simulator.port, protocol=protocol, password="wrong-12"))
     assert (trial.outcome, trial.code) == (Outcome.REFUSED, code)
-    assert steps(trial) == [("connect", "done"), ("bind", "refused")]
+    # SMGP's account here is shorter than its field: gateways differ in the digest of such a one.
+    tries = 2 if protocol == "smgp30" else 1
+    assert steps(trial) == [("connect", "done"), ("bind", "refused")] * tries
     assert f"refused with {code}: " in trial.said
     assert word in trial.said
     assert "wrong-12" not in repr(trial)
@@ -99,8 +101,14 @@ async def test_a_wrong_password_is_told_with_the_carrier_s_code_and_its_meaning(
 async def test_another_version_of_cmpp_is_told():
     async with await serve(carrier(protocol="cmpp20")) as simulator:
         trial = await try_link(settings(simulator.port, protocol="cmpp30"))
-    assert (trial.outcome, trial.code) == (Outcome.REFUSED, "4")
-    assert "version" in trial.said
+    assert (trial.outcome, trial.code) == (Outcome.BOUND, "")
+    assert steps(trial)[:4] == [
+        ("connect", "done"),
+        ("bind", "refused"),
+        ("connect", "done"),
+        ("bind", "done"),
+    ]
+    assert "version" in trial.steps[1].said
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -22,6 +22,7 @@ from infrastructure import jobs
 from infrastructure.bootstrap import Platform, platform
 from infrastructure.link_settings import inbound_purpose
 from infrastructure.simulator.account import Callback
+from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
 from infrastructure.worker import Worker
 from tests.infrastructure.carriers.rig import until
@@ -46,6 +47,13 @@ def to(ours: Platform, port: int, name: str = LINK, **changes: object) -> Config
     """A link with an account of its own name."""
     made = link_to(ours, host="127.0.0.1", port=port, name=name)
     return replace(made, **{"system_id": name, "protocol": "cmpp30", "window": 8, **changes})  # type: ignore[arg-type]
+
+
+def called_back(ours: Platform, to_port: int, name: str, own_port: int, **changes: object) -> Configured:
+    """A link whose carrier comes to us."""
+    password = ours.vault.seal_secret("secret", purpose=inbound_purpose(name))
+    inbound = Inbound(host="127.0.0.1", port=own_port, login=f"smg-{name}", sealed_password=password)
+    return to(ours, to_port, name, protocol="sgip12", inbound=inbound, **changes)
 
 
 async def configure(ours: Platform, *links: Configured) -> None:
@@ -167,23 +175,9 @@ def test_links_whose_carriers_come_to_one_port_have_one_owner_and_their_receipts
             await serve(carrier_of(*names, protocol="sgip12", callbacks=callbacks)) as simulator,
             workers(ours) as running,
         ):
-            links = [
-                to(
-                    ours,
-                    simulator.port,
-                    name,
-                    protocol="sgip12",
-                    connections=2,
-                    inbound=Inbound(
-                        host="127.0.0.1",
-                        port=port,
-                        login=f"smg-{name}",
-                        sealed_password=ours.vault.seal_secret("secret", purpose=inbound_purpose(name)),
-                    ),
-                )
-                for name in names
-            ]
-            await configure(ours, *links)
+            await configure(
+                ours, *(called_back(ours, simulator.port, name, port, connections=2) for name in names)
+            )
             both = [running.start(), running.start()]
             await until(lambda: sum(len(each.owned) for each in both) == 4)
             first_connections = [{id_.link for id_ in each.owned if id_.number == 1} for each in both]
@@ -191,6 +185,28 @@ def test_links_whose_carriers_come_to_one_port_have_one_owner_and_their_receipts
             await all_delivered(ours, await accept(ours, 100))
             await running.stop(both[first_connections.index({*names})])
             await all_delivered(ours, await accept(ours, 100, start=100))
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_finds_nobody_at_our_port_comes_again_with_its_receipts(ours: Platform):
+    async def play() -> None:
+        await make_sample(ours)
+        port = free_port()
+        callbacks = {LINK: Callback(port=port, login=f"smg-{LINK}", password="secret")}
+        later = Script(receipt_delay_ms_min=400, receipt_delay_ms_max=400)
+        async with (
+            await serve(carrier_of(LINK, protocol="sgip12", callbacks=callbacks, script=later)) as simulator,
+            workers(ours) as running,
+        ):
+            await configure(ours, called_back(ours, simulator.port, LINK, port))
+            first = running.start()
+            ids = await accept(ours, 20)
+            await until(lambda: simulator.counters.taken == 20)
+            await running.stop(first)
+            await until(lambda: simulator.owed(LINK) > 0)
+            running.start()
+            await all_delivered(ours, ids)
 
     asyncio.run(play())
 

@@ -12,7 +12,7 @@ ANSWER = 0x80000000
 NAMES = {1: "CONNECT", 2: "TERMINATE", 4: "SUBMIT", 5: "DELIVER", 8: "ACTIVE_TEST"}
 HEADER = 12
 OCTET = range(256)
-BEIJING_MINUTE = "2611231725"
+BEIJING_MINUTES = b"26112317252611231726"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ class CmppGateway(Gateway):
     def report(self, line: Line, taken: Taken) -> None:
         """CMPP_DELIVER with a status report; which body is told by its length, not by the version."""
         size = self.habits.report_octets or (60 if self.old else 71)
-        times = self.habits.vendor_times or BEIJING_MINUTE.encode() * 2
+        times = self.habits.vendor_times or BEIJING_MINUTES
         content = taken.id + self.pad(taken.stat, 7) + times + self.pad(taken.phone, size - 39)
         content += struct.pack(">I", 0x11223344)
         self.deliver(
@@ -266,7 +266,8 @@ class CmppGateway(Gateway):
         """CMPP_TERMINATE either way: answer, then close."""
         self.fields(name, body).end()
         if command == TERMINATE:
-            self.send(line, TERMINATE | ANSWER, sequence)
+            if self.habits.lets_go:
+                self.send(line, TERMINATE | ANSWER, sequence)
             line.left = True
             return True
         self.answered(line, TERMINATE, sequence, name)

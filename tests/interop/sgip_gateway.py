@@ -180,12 +180,12 @@ class SgipGateway(Gateway):
     def answer_submit(self, line: Line, taken: Taken) -> None:
         """Submit_Resp; it names no id, the sequence is the id."""
         body = bytes([taken.result]) + self.habits.text_of_reserve
-        answer = struct.pack(">II", HEADER + 9, SUBMIT | ANSWER) + taken.id + body
+        answer = struct.pack(">II", HEADER + len(body), SUBMIT | ANSWER) + taken.id + body
         reported = taken.wants_report and not taken.result
         self.respond(line, taken, answer, (lambda: self.report(line, taken)) if reported else None)
         if self.should_leave():
             line.leaving = True
-            self.in_background(asyncio.create_task(line.close()))
+            self.in_background(asyncio.create_task(line.fall_silent()))
 
     def respond(self, line: Line, taken: Taken, answer: bytes, receipt: Callable[[], object] | None) -> None:
         """Before means: the SP has answered the Report on the other connection before it reads the answer."""

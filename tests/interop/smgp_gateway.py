@@ -120,7 +120,8 @@ class SmgpGateway(Gateway):
             if command & ANSWER:
                 self.answered(line, EXIT, sequence, name)
                 return False
-            self.send(line, EXIT | ANSWER, sequence)
+            if self.habits.lets_go:
+                self.send(line, EXIT | ANSWER, sequence)
             line.left = True
         else:
             self.complain(f"{name}: an SP uses 1, 2, 3, 4, 6")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Segments = Literal["each", "joined", "shredded"]
+Receipts = Literal["after", "before", "twice", "later", "never"]
 
 PHONE = rb"(\+?86)?1[3-9][0-9]{9}"
 PHONE_86 = rb"861[3-9][0-9]{9}"
@@ -22,6 +23,7 @@ SMPP_TIME = rb"([0-9]{15}[+-]|[0-9]{15}R)?"
 # One PDU over many segments, several PDUs in one: no border of the stream is a border of a PDU.
 CUTS = (1, 2, 5, 11, 61, 3, 200)
 HELD_SECONDS = 0.004
+LATER_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +34,18 @@ class Habits:
     """
 
     segments: Segments = "each"
-    receipts: Literal["after", "before", "twice", "never"] = "after"
+    receipts: Receipts = "after"
     answers_in_batches_of: int = 0
     throttles_every: int = 0
     refuses_every: int = 0
+    silent_every: int = 0
     tests_the_line_every: int = 0
     leaves_at: int = 0
     leaves_unanswered: int = 0
     first_sequence: int = 1
     first_id: int = 1
     pads_with_spaces: bool = False
+    lets_go: bool = True
     stats: Sequence[str] = ("DELIVRD",)
 
 
@@ -207,7 +211,7 @@ class Line:
 
     async def _send_for_ever(self) -> None:
         with contextlib.suppress(ConnectionError):
-            while not self._over:
+            while self._out or not self._over:
                 await self._filled.wait()
                 if self._segments != "each":
                     await asyncio.sleep(HELD_SECONDS)
@@ -217,6 +221,14 @@ class Line:
                     self._writer.write(piece)
                     await self._writer.drain()
                     await asyncio.sleep(0)
+
+    async def fall_silent(self) -> None:
+        """Send what is left and say no more, but listen on: to close over what lies unread would cut it off."""
+        self._over = True
+        self._filled.set()
+        await self._pump
+        with contextlib.suppress(OSError):
+            self._writer.write_eof()
 
     async def close(self) -> None:
         """Send what is left and close."""
@@ -323,6 +335,9 @@ class Gateway:
 
     def respond(self, line: Line, taken: Taken, answer: bytes, receipt: Callable[[], object] | None) -> None:
         """Answer a submit and report on it, in the order and at the pace of the habits."""
+        if self.habits.silent_every and self.submits % self.habits.silent_every == 0:
+            self.ignored.append(taken)
+            return
         line.unanswered += 1
         if line.unanswered > self.window:
             self.complain(f"window: {line.unanswered} unanswered requests ({self.window} at most)")
@@ -341,6 +356,8 @@ class Gateway:
                 report()
             if self.habits.receipts == "twice":
                 report()
+            if self.habits.receipts == "later":
+                asyncio.get_running_loop().call_later(LATER_SECONDS, report)
 
         self._held.append(act)
         if len(self._held) >= self.habits.answers_in_batches_of:

@@ -40,6 +40,13 @@ def golden(protocol: str) -> dict[str, bytes]:
     return {vector["name"]: bytes.fromhex(vector["hex"]) for vector in vectors}
 
 
+def golden_phone(protocol: str, vector: str, field: str) -> str:
+    """The subscriber whom the makers of a vector invented."""
+    vectors = json.loads((VECTORS / f"{protocol}.json").read_text())["vectors"]
+    (fields,) = (each["fields"] for each in vectors if each["name"] == vector)
+    return str(fields[field])
+
+
 def numbered(pdus: Sequence[bytes], *, at: int, first: int) -> list[bytes]:
     """The same PDUs, their sequence counted up."""
     return [pdu[:at] + struct.pack(">I", first + n) + pdu[at + 4 :] for n, pdu in enumerate(pdus)]
@@ -139,7 +146,7 @@ TAKEN = Taken(
 @pytest.mark.parametrize("version", [0x20, 0x30])
 def test_the_cmpp_gateway_delivers_as_independent_codecs_do(version: int):
     vectors, line = golden("cmpp20" if version == 0x20 else "cmpp30"), Caught()
-    habits = CmppHabits(first_id=0x3BC5964003E90002, first_sequence=9, vendor_times=b"26112317252611231726")
+    habits = CmppHabits(first_id=0x3BC5964003E90002, first_sequence=9)
     gateway = CmppGateway(habits=habits, version=version)
     gateway.lines.append(cast("Line", line))
     gateway.reply([Reply(phone="13800138000", destination="1069000112", coding=8, content=MO)])
@@ -153,9 +160,10 @@ def test_the_smgp_gateway_delivers_as_independent_codecs_do():
     habits = SmgpHabits(own_id=lambda _: own, first_sequence=9, text=b"032".ljust(20, b"\0"))
     gateway = SmgpGateway(habits=habits)
     gateway.lines.append(cast("Line", line))
-    gateway.reply([Reply(phone="13301234567", destination="1069000112", coding=8, content=MO)])
+    phone = golden_phone("smgp30", "deliver_mo_ucs2_notlv", "SrcTermID")
+    gateway.reply([Reply(phone=phone, destination="1069000112", coding=8, content=MO)])
     id_ = bytes.fromhex("01006111231725012345")
-    gateway.report(cast("Line", line), replace(TAKEN, id=id_, phone="13301234567"))
+    gateway.report(cast("Line", line), replace(TAKEN, id=id_, phone=phone))
     assert line.pdus == [vectors["deliver_mo_ucs2_notlv"], vectors["deliver_report_notlv"]]
 
 
@@ -163,10 +171,11 @@ def test_the_sgip_gateway_delivers_as_independent_codecs_do():
     vectors, line = golden("sgip12"), Caught()
     gateway = SgipGateway(habits=SgipHabits(first_sequence=8, duplex=True))
     gateway.lines.append(cast("Line", line))
-    gateway.reply([Reply(phone="8613012345678", destination="10655001", coding=8, content=MO)])
+    phone = golden_phone("sgip12", "deliver_mo_ucs2", "UserNumber")
+    gateway.reply([Reply(phone=phone, destination="10655001", coding=8, content=MO)])
     gateway.report(
         cast("Line", line),
-        replace(TAKEN, id=vectors["submit_resp_0"][8:20], phone="8613012345678", stat="2 25"),
+        replace(TAKEN, id=vectors["submit_resp_0"][8:20], phone=phone, stat="2 25"),
     )
     second = slice(12, 16)  # The gateway's clock stands still.
     wanted = [vectors["deliver_mo_ucs2"], vectors["report_state2_err25"]]

@@ -41,7 +41,10 @@ def _settings(order: Mapping[str, Any]) -> SimulatorSettings:
 
 
 def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "receipt" | "count", …}`."""
+    """Do what one line says: `{"do": "script" | "drop" | "unbind" | "freeze" | "receipt" | "count" | "sessions"}`.
+
+    Sessions are told by account: now, at most since they were last counted `anew`, ended politely.
+    """
     name = command.get("system_id", "")
     match command["do"]:
         case "script":
@@ -61,6 +64,14 @@ def _obey(simulator: Simulator, command: Mapping[str, Any]) -> Mapping[str, Any]
             owed = sum(simulator.owed(name) for name in simulator.accounts)
             # Receipts that wait for their time count as owed: a carrier that owes nothing has said everything.
             return {"owed": owed + len(simulator._due), **asdict(simulator.counters)}
+        case "sessions":
+            each = {
+                name: {"now": of.sessions, "most": of.most_sessions, "unbinds": of.unbinds}
+                for name, of in simulator.accounts.items()
+            }
+            for account in simulator.accounts.values() if command.get("anew") else ():
+                account.most_sessions = account.sessions
+            return each
         case unknown:
             raise ValueError(unknown)
     return {}

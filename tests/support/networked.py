@@ -3,6 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
+from application.keep_circuits import open_circuit
 from application.manage_links import configure_link, disable_link
 from application.ports import Committed, Entry
 from application.send_messages import Draft, SendMessages, Sent
@@ -32,6 +33,11 @@ async def add_link(platform: Platform, name: str, *carriers: Carrier, protocol: 
     """One more link, connected."""
     made = replace(link_to(platform, host="127.0.0.1", port=2775, name=name), carriers=carriers)
     await configure_link(platform.store, configured=replace(made, protocol=protocol), context=BY)
+    await connect_link(platform, name)
+
+
+async def connect_link(platform: Platform, name: str) -> None:
+    """Its carrier lets us in."""
     await record(platform, condition_stream(name), Connected(name=name))
 
 
@@ -69,6 +75,12 @@ async def report(platform: Platform, id_: UUID, status: str) -> None:
         part=1, carrier_id=state.taken[0].carrier_id, status=status, error="", carrier_time=""
     )
     await record(platform, id_, *events)
+
+
+async def break_link(platform: Platform, name: str, reason: str = "a test") -> None:
+    """Its circuit opens."""
+    link = next(link for link in await platform.directory.links() if link.name == name)
+    await open_circuit(platform.store, link=link.configured, reason=reason, now=platform.now(), context=BY)
 
 
 async def record(platform: Platform, stream: UUID, *events: MessageEvent | Connected) -> None:

@@ -27,7 +27,7 @@ from application.manage_links import configure_link
 from application.manage_templates import approve_signature, draft_signature
 from domain.events.access import OF_ACCOUNTS, Scope
 from domain.events.contract import Terms
-from domain.events.link import Configured, Inbound
+from domain.events.link import Configured, Inbound, Tariff
 from domain.recorded import Context
 from domain.values import Carrier, local_day
 from infrastructure import embedded, migrations, projector
@@ -36,13 +36,14 @@ from infrastructure.link_settings import inbound_purpose, password_purpose
 from infrastructure.scheduler import prepare_day
 from infrastructure.settings import Settings
 from infrastructure.simulator.script import Script
+from infrastructure.slot import SlotId
 
 Answer = TypeVar("Answer")
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIGNATURE = "示例科技"
 SECRET = "secret08"
-CALLING, CALLER = "sgip12", "smg"
-"""The protocol in which the carrier comes to us, and as whom it does."""
+CALLING, CALLER, NODE = "sgip12", "smg", 3_010_012_345
+"""The protocol in which the carrier comes to us, as whom it does, and as whom we go to it."""
 PLATFORM = ("dispatcher", "projector", "scheduler", "worker", "api")
 """The processes of one machine, in the order in which they are started."""
 _BY = Context(actor="test")
@@ -61,6 +62,7 @@ class LinkSpec:
     response_timeout_seconds: int = 5
     password: str = SECRET
     protocol: str = "smpp34"
+    connections: int = 1
 
 
 LINKS = (
@@ -105,8 +107,11 @@ class Stand:
 
     # Processes.
 
-    def start(self, *names: str) -> None:
-        """Start processes by name; `worker-2` is another worker. The API is waited for."""
+    def start(self, *names: str, environment: Mapping[str, str] = {}) -> None:
+        """Start processes by name; `worker-2` is another worker. The API is waited for.
+
+        What is in `environment` is said to these processes only.
+        """
         for name in names:
             assert name not in self.processes or self.processes[name].poll() is not None, f"{name} runs"
             command = [sys.executable, "-m", "api.cli", "--tied", name.partition("-")[0]]
@@ -117,15 +122,23 @@ class Stand:
                     stdout=log,
                     stderr=log,
                     cwd=ROOT,
-                    env=self.environment,
+                    env={**self.environment, "PGAPPNAME": name, **environment},
                     start_new_session=True,
                 )
         if "api" in names:
-            until(self.api_answers, seconds=20, what="the API answers")
+            until(self.api_answers, seconds=60, what="the API answers")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
         self._end(name, signal.SIGKILL)
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: it does nothing any more, and all its connections stay."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self.processes[name].send_signal(signal.SIGCONT)
 
     def stop(self, name: str, *, seconds: float = 30) -> float:
         """SIGTERM; returns how many seconds the process took. Fails where it ends badly or not in time."""
@@ -284,6 +297,8 @@ class Stand:
             window=spec.window,
             rate_per_second=spec.rate_per_second,
             response_timeout_seconds=spec.response_timeout_seconds,
+            connections=spec.connections,
+            tariff=Tariff(node_id=NODE if spec.protocol == CALLING else 0),
             inbound=inbound if spec.protocol == CALLING else None,
         )
         self.run(configure_link(self.platform.store, configured=configured, context=_BY))
@@ -342,6 +357,26 @@ class Stand:
     def held_receipts(self) -> int:
         """How many receipts wait for their message."""
         return int(self.rows("SELECT count(*) FROM held_receipts")[0][0])
+
+    def owners(self) -> dict[str, str]:
+        """The process that holds the lease of each connection, by lease, for those that are owned."""
+        names = [
+            SlotId(link.name, number).lease
+            for link in self.links.values()
+            for number in range(1, link.connections + 1)
+        ]
+        query = (
+            "SELECT name, application_name FROM unnest(%s::text[]) AS name"
+            " JOIN pg_locks ON locktype = 'advisory' AND granted"
+            " AND (classid::bigint << 32) | objid::bigint = hashtextextended(name, 7)"
+            " JOIN pg_stat_activity USING (pid)"
+        )
+        return dict(self.rows(query, (names,)))
+
+    def sessions(self, what: str = "now", *, anew: bool = False) -> dict[str, int]:
+        """Sessions at the carriers by link: `now`, `most` since they were last counted `anew`, or `unbinds`."""
+        told = [carrier.ask(do="sessions", anew=anew) for carrier in self.carriers.values()]
+        return {name: int(counted[what]) for each in told for name, counted in each.items()}
 
     def connected(self) -> set[str]:
         """Names of the links that the read models show as connected."""

@@ -187,7 +187,43 @@ def test_a_refusal_has_the_carriers_code(protocol, result, retryable, throttled)
 @pytest.mark.parametrize("status", [1, 2, 3, 4, 5, 255])
 def test_a_refused_connect_says_why_and_whether_the_credentials_are_wrong(protocol, status):
     heard = hear(protocol, ConnectResp(sequence=1, status=status, version=0x20))
-    assert heard == BindAnswered(1, str(status), bad_credentials=status in (2, 3))
+    older = status == 4 and protocol == "cmpp30"
+    assert heard == BindAnswered(1, str(status), bad_credentials=status in (2, 3), again=older)
+
+
+def test_a_short_account_is_tried_once_more_with_the_nuls_of_its_field_in_the_digest(protocol):
+    ours, version = dialect(protocol, system_id="9012"), VERSIONS[protocol]
+    refusal = cmpp.encode(ConnectResp(sequence=1, status=3, version=version), version)
+
+    def digest() -> bytes:
+        connect = cmpp.decode(ours.bind(1), version)
+        assert isinstance(connect, Connect)
+        assert connect.source_address == "9012"
+        return connect.authenticator
+
+    bare, padded = (cmpp.authenticator(account, "secret1234", 101000005) for account in ("9012", "9012\0\0"))
+    assert digest() == bare
+    assert ours.hear(refusal) == BindAnswered(1, "3", again=True)
+    assert digest() == padded
+    assert ours.hear(refusal) == BindAnswered(1, "3", bad_credentials=True)
+    assert digest() == bare
+
+
+def test_an_account_as_long_as_its_field_has_one_digest_only(protocol):
+    refusal = ConnectResp(sequence=1, status=3, version=VERSIONS[protocol])
+    assert hear(protocol, refusal) == BindAnswered(1, "3", bad_credentials=True)
+
+
+@pytest.mark.parametrize(("width", "noted"), [(0x20, False), (0x30, False), (None, True)])
+def test_a_carrier_with_a_wrong_digest_is_let_through_and_noted(protocol, caplog, width, noted):
+    ours, version = dialect(protocol), VERSIONS[protocol]
+    asked = cmpp.decode(ours.bind(1), version)
+    assert isinstance(asked, Connect)
+    theirs = cmpp.carrier_authenticator(0, asked.authenticator, "secret1234", width) if width else bytes(16)
+    answer = cmpp.encode(ConnectResp(sequence=1, authenticator=theirs, version=version), version)
+    with caplog.at_level("INFO"):
+        assert ours.hear(answer) == BindAnswered(1)
+    assert ("authenticator" in caplog.text) is noted
 
 
 def test_a_connect_is_accepted_whatever_version_and_digest_the_carrier_writes(protocol):
@@ -335,3 +371,9 @@ def test_sequence_numbers_begin_at_one_and_the_last_one_fits(protocol):
 
 def test_sequence_numbers_begin_again_after_the_last():
     assert list(itertools.islice(sequences_to(3), 7)) == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_number_of_32_bits_wraps_through_nought(monkeypatch, protocol):
+    monkeypatch.setattr(cmpp, "LAST_SEQUENCE", 3)
+    numbers = dialect(protocol).sequences()
+    assert list(itertools.islice(numbers, 6)) == [1, 2, 3, 0, 1, 2]

@@ -35,6 +35,7 @@ class Codes:
     throttled: str
     wrong_password: str
     unknown: str
+    too_many: str
     receipts_have_a_time: bool = True
     failures: frozenset[str] = frozenset({"UNDELIV", "REJECTD"})
     half_open: str = "keep-alive unanswered"
@@ -42,15 +43,16 @@ class Codes:
 
 
 PROTOCOLS = {
-    "smpp34": Codes("0x0B", "0x58", "0x0E", "0x0F"),
-    "cmpp20": Codes("6", "8", "3", "2"),
-    "cmpp30": Codes("6", "8", "3", "2"),
-    "smgp30": Codes("47", "1", "21", "21"),
+    "smpp34": Codes("0x0B", "0x58", "0x0E", "0x0F", "0x05"),
+    "cmpp20": Codes("6", "8", "3", "2", "5"),
+    "cmpp30": Codes("6", "8", "3", "2", "5"),
+    "smgp30": Codes("47", "1", "21", "21", "2"),
     "sgip12": Codes(
         "6",
         "33",
         "1",
         "1",
+        "2",
         receipts_have_a_time=False,
         failures=frozenset({"UNDELIV"}),
         half_open="unbind unanswered",
@@ -178,6 +180,21 @@ def test_a_carrier_that_asks_for_patience_slows_the_link_down(protocol):
             code = PROTOCOLS[protocol].throttled
             assert answers == [Refused(code, retryable=True, throttled=True)]
             assert our.link.rate == before / 2
+
+    asyncio.run(play())
+
+
+def test_a_link_that_was_slowed_down_recovers_when_the_carrier_asks_no_more(protocol):
+    async def play() -> None:
+        now = 0.0
+        throttling = Script(throttle_rate=1.0)
+        async with stage(protocol, throttling, clock=lambda: now, rate_per_second=1_000) as (simulator, our):
+            await our.send(part(1))
+            assert our.link.rate == 500
+            rewrite(simulator, Script())
+            now += 5.0
+            assert [type(answer) for answer in await our.send(part(2))] == [Taken]
+            assert our.link.rate == 1_000
 
     asyncio.run(play())
 
@@ -387,6 +404,22 @@ def test_wrong_credentials_are_told_and_not_tried_again_soon(protocol, known):
             )
             assert our.phases == [LinkPhase.CONNECTING, LinkPhase.REFUSED]
             assert (our.link.capacity(), simulator.counters.binds) == (0, 0)
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_counts_connections_is_asked_again_until_there_is_room(protocol):
+    async def play() -> None:
+        async with await serve(carrier(protocol=protocol)) as simulator:
+            simulator.accounts[SYSTEM_ID].allowed_sessions = 1
+            async with desk(simulator.port, protocol=protocol) as first:
+                await first.link.ready()
+                async with desk(simulator.port, protocol=protocol) as second:
+                    await until(lambda: second.phases.count(LinkPhase.REFUSED) > 1)
+                    assert second.states[1].reason == f"bind refused: {PROTOCOLS[protocol].too_many}"
+                    await first.link.close()
+                    await second.link.ready()
+            assert simulator.accounts[SYSTEM_ID].most_sessions == 1
 
     asyncio.run(play())
 

@@ -15,6 +15,7 @@ from infrastructure.carriers.session import Bound, Limits, Session
 from infrastructure.carriers.sgip_dialect import SgipDialect
 from infrastructure.carriers.sgip_pdus import SubmitResp as SgipSubmitResp
 from infrastructure.carriers.smgp_dialect import SmgpDialect
+from infrastructure.carriers.smgp_pdus import Deliver as SmgpDeliver
 from infrastructure.carriers.smgp_pdus import LoginResp
 from infrastructure.carriers.smgp_pdus import SubmitResp as SmgpSubmitResp
 from infrastructure.carriers.smpp_dialect import SmppDialect
@@ -61,12 +62,12 @@ def asked_version(dialect: CmppDialect) -> int:
 def test_a_carrier_that_finds_our_version_too_high_is_spoken_to_in_the_older_one(layout: Version):
     dialect = cmpp_dialect()
     refusal = cmpp.encode(ConnectResp(sequence=1, status=4, version=0x20), layout)
-    assert dialect.hear(refusal) == BindAnswered(1, "4")
+    assert dialect.hear(refusal) == BindAnswered(1, "4", again=True)
     assert asked_version(dialect) == 0x20
     assert dialect.hear(cmpp.encode(SubmitResp(sequence=2, message_id=7), 0x20)) == SubmitAnswered(
         2, Taken("7")
     )
-    dialect.hear(refusal)
+    assert dialect.hear(refusal) == BindAnswered(1, "4")
     assert asked_version(dialect) == 0x30
 
 
@@ -126,6 +127,50 @@ def test_a_report_without_a_status_says_that_nothing_is_known(stat):
         cmpp.encode(Deliver(sequence=9, registered_delivery=1, content=body), 0x20)
     )
     assert heard.content.status == "UNKNOWN"
+
+
+# CMPP and SMGP: delivers that are longer or shorter than the document's.
+
+
+@pytest.mark.parametrize(("agreed", "written"), [("cmpp20", 0x30), ("cmpp30", 0x20)])
+@pytest.mark.parametrize("report", [0x20, 0x30])
+def test_a_deliver_in_the_other_version_s_layout_is_read(agreed: str, written: Version, report: Version):
+    deliver = Deliver(
+        sequence=9,
+        message_id=5,
+        destination="1069000112",
+        source="13800138000",
+        registered_delivery=1,
+        content=encode_report(REPORT, report),
+    )
+    heard = cmpp_dialect(agreed).hear(cmpp.encode(deliver, written))
+    assert isinstance(heard, Delivery)
+    assert (heard.content.carrier_id, heard.content.phone) == ("7", "8613800138000")
+
+
+@pytest.mark.parametrize(("protocol", "version"), [("cmpp20", 0x20), ("cmpp30", 0x30)])
+@pytest.mark.parametrize("tail", [0, 8, 20])
+def test_a_deliver_with_another_last_field_or_none_is_read(protocol: str, version: Version, tail: int):
+    reply = Deliver(sequence=9, source="13800138000", destination="1069", message_format=8, content=b"\0a")
+    frame = cmpp.encode(reply, version)
+    bare = cut(frame, 8 if version == 0x20 else 20)
+    heard = cmpp_dialect(protocol).hear(with_more(bare, bytes(tail)))
+    assert heard.content.payload == b"\0a"
+
+
+@pytest.mark.parametrize(("protocol", "version"), [("cmpp20", 0x20), ("cmpp30", 0x30)])
+def test_an_answer_of_cmpp_with_octets_behind_it_counts(protocol: str, version: Version):
+    answer = with_more(cmpp.encode(SubmitResp(sequence=2, message_id=7, result=0), version), bytes(5))
+    assert cmpp_dialect(protocol).hear(answer) == SubmitAnswered(2, Taken("7"))
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0", b"\0\0\0"])
+def test_a_deliver_of_smgp_without_its_reserve_or_with_octets_behind_it_is_read(behind: bytes):
+    pdu = SmgpDeliver(sequence=9, message_id=bytes(10), source="13800138000", coding=8, content=b"\0a")
+    frame = smgp.encode(pdu)
+    dialect = SmgpDialect(settings(1, protocol="smgp30"), lambda: NOW)
+    heard = dialect.hear(with_more(frame, behind) if behind else cut(frame, 8))
+    assert heard.content.payload == b"\0a"
 
 
 # Sequence numbers that a gateway remembers.

@@ -660,6 +660,30 @@ def test_closing_wakes_those_who_wait_for_capacity(run):
     run(play())
 
 
+def test_a_carrier_that_asks_and_never_reads_is_left_before_it_fills_the_memory(run):
+    async def ask_for_ever(peer: RawPeer) -> None:
+        narrow(peer.writer.transport)
+        await peer.let_in()
+        question = build(Pdu("enquire_link", 1)) * 1_000
+        while True:
+            peer.writer.write(question)
+            await peer.writer.drain()
+
+    async def play() -> None:
+        async with raw_carrier(ask_for_ever) as port, desk(port) as our:
+            await our.link.ready()
+            narrow(our.link._connection._transport)
+            await until(lambda: LinkPhase.LOST in our.phases)
+            lost = next(state for state in our.states if state.phase is LinkPhase.LOST)
+            assert lost.reason == "the carrier does not read"
+
+    def narrow(transport: asyncio.BaseTransport) -> None:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 65_536)
+
+    run(play())
+
+
 def test_a_cancelled_link_answers_everybody(run):
     async def play() -> None:
         script = Script(silence_rate=1.0)

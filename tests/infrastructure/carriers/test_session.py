@@ -229,14 +229,27 @@ def test_nothing_happens_after_the_end():
     assert play.session.lost("again") == []
 
 
-def test_silence_is_questioned_and_ends_the_session_after_two_unanswered_questions():
+def test_silence_is_questioned_and_ends_the_session_after_three_unanswered_questions():
     play = Play()
     assert play.session.tick(29.9) == []
     assert play.sent() == []
     play.session.tick(30.0)
     play.session.tick(40.0)
-    assert [pdu.command for pdu in play.sent()] == ["enquire_link", "enquire_link"]
-    assert play.session.tick(50.0) == [Closed("keep-alive unanswered")]
+    play.session.tick(50.0)
+    assert [pdu.command for pdu in play.sent()] == ["enquire_link"] * 3
+    assert play.session.tick(60.0) == [Closed("keep-alive unanswered")]
+
+
+def test_nothing_is_asked_any_more_after_leave_is_taken():
+    limits = Limits(window=1, response_seconds=60, keep_alive_seconds=30)
+    session = Session(SmppDialect(settings(1)), limits)
+    session.start(0.0)
+    session.receive(build(Pdu("bind_transceiver_resp", 1, 0, {"system_id": "S"})), 0.0)
+    session.unbind(0.0)
+    session.take_output()
+    assert session.tick(59.0) == []
+    assert session.take_output() == b""
+    assert session.tick(60.0) == [Closed("unbind unanswered")]
 
 
 def test_any_word_of_the_carrier_is_a_sign_of_life():
@@ -361,6 +374,13 @@ def test_our_unbind_ends_the_session_with_its_answer():
     (unbind,) = play.sent()
     assert play.session.free == 0
     assert play.hears(Pdu("unbind_resp", unbind.sequence)) == [Closed("unbound")]
+
+
+def test_a_carrier_that_does_not_know_unbind_lets_us_go_all_the_same():
+    play = Play()
+    play.session.unbind(0.0)
+    (unbind,) = play.sent()
+    assert play.hears(Pdu("generic_nack", unbind.sequence, 3)) == [Closed("unbound")]
 
 
 def test_our_unbind_without_an_answer_ends_it_too():

@@ -22,6 +22,7 @@ from infrastructure.carriers.sgip_dialect import SgipDialect
 from infrastructure.carriers.sgip_pdus import (
     Bind,
     BindResp,
+    Deliver,
     Report,
     Submit,
     SubmitResp,
@@ -175,6 +176,12 @@ def test_a_receipt_and_a_reply_that_come_over_our_own_connection_are_taken_and_a
         ("80000005", "0b"),
         ("80000004", "00"),
     ]
+
+
+@pytest.mark.parametrize(("udhi", "header"), [(0, False), (1, True), (0x40, True)])
+def test_a_header_is_announced_in_either_of_two_ways(udhi, header):
+    octets = sgip.encode(Deliver(sequence=5, phone="8613800138000", udhi=udhi, content=b"\5\0\3\1\2\1a"))
+    assert dialect().hear(octets).content.udh is header
 
 
 def test_a_report_about_a_subscriber_is_answered_and_nothing_more():

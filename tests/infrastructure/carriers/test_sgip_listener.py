@@ -102,6 +102,12 @@ def test_a_command_before_the_login_is_refused_and_ends_it():
     assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=1)
 
 
+def test_a_command_that_nobody_knows_ends_it_too_before_the_login():
+    ours, trace = session(), bytes.fromhex("00000014" + "00001000" + "00" * 11 + "05")
+    assert ours.receive(trace, 0.0) == [Closed("a command before the login")]
+    assert ours.take_output()[4:21].hex() == "80001000" + "00" * 11 + "05" + "01"
+
+
 def test_a_receipt_is_acknowledged_when_it_is_stored_and_not_before():
     ours = session(BIND)
     ((delivered),) = hears(ours, report(5))
@@ -110,6 +116,15 @@ def test_a_receipt_is_acknowledged_when_it_is_stored_and_not_before():
     assert sgip.decode(ours.take_output()) == ReportResp(sequence=5)
     ours.answer_delivery(delivered.delivery, stored=False)
     assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=11)
+
+
+def test_a_command_that_is_repeated_while_it_waits_has_one_answer_and_another_one_an_error():
+    ours = session(BIND)
+    (delivered,) = hears(ours, report(5), report(5), report(5, submitted=8))
+    assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=9)
+    ours.answer_delivery(delivered.delivery, stored=False)
+    assert sgip.decode(ours.take_output()) == ReportResp(sequence=5, result=11)
+    assert [type(event) for event in hears(ours, report(5))] == [Delivered]
 
 
 def test_what_needs_no_storing_is_answered_at_once():
@@ -122,6 +137,20 @@ def test_a_farewell_is_answered_and_ends_it():
     ours = session(BIND)
     assert hears(ours, Unbind(sequence=9), report()) == [Closed("unbound by the carrier")]
     assert sgip.decode(ours.take_output()) == UnbindResp(sequence=9)
+
+
+def test_a_farewell_waits_for_the_answers_to_what_came_before():
+    ours = session(BIND)
+    first, second = hears(ours, report(5), report(6), Unbind(sequence=9), report(7))
+    assert ours.answer_delivery(first.delivery, stored=True) == []
+    assert not ours.closed
+    assert ours.answer_delivery(second.delivery, stored=True) == [Closed("unbound by the carrier")]
+    said = ours.take_output()
+    assert [sgip.decode(said[:29]), sgip.decode(said[29:58]), sgip.decode(said[58:])] == [
+        ReportResp(sequence=5),
+        ReportResp(sequence=6),
+        UnbindResp(sequence=9),
+    ]
 
 
 def test_a_command_that_we_do_not_serve_is_answered_with_an_error():
@@ -283,20 +312,86 @@ def test_nobody_is_acknowledged_before_the_books_have_it():
     asyncio.run(play())
 
 
-def test_strangers_have_to_say_who_they_are_and_cannot_fill_the_house():
+def test_strangers_have_to_say_who_they_are():
     async def play() -> None:
         async with (
             listening("smg", login_seconds=0.05) as (listener, _),
             smg(listener.port) as silent,
         ):
             assert await silent.gone()
-        async with listening("smg") as (listener, _), contextlib.AsyncExitStack() as stack:
-            crowd = [await stack.enter_async_context(smg(listener.port)) for _ in range(101)]
-            with contextlib.suppress(ConnectionError):
-                assert await crowd[100].gone()
-            assert (await crowd[0].ask(bind("smg"))).result == ADMITTED
 
     asyncio.run(play())
+
+
+def test_strangers_that_fill_the_house_do_not_keep_the_carrier_out():
+    async def play() -> None:
+        async with listening("smg") as (listener, _), contextlib.AsyncExitStack() as stack:
+            crowd = [await stack.enter_async_context(smg(listener.port)) for _ in range(100)]
+            carrier_ = await stack.enter_async_context(smg(listener.port))
+            assert (await carrier_.ask(bind("smg"))).result == ADMITTED
+            with contextlib.suppress(ConnectionError):
+                assert await crowd[0].gone()
+            assert (await crowd[1].ask(bind("smg"))).result == ADMITTED
+
+    asyncio.run(play())
+
+
+def test_a_login_may_be_padded_with_blanks():
+    async def play() -> None:
+        async with listening("smg") as (listener, (books,)), smg(listener.port) as carrier_:
+            padded = Bind(
+                sequence=1, login_type=2, name="smg".ljust(16), password="of-smg".ljust(16), reserve=" " * 8
+            )
+            assert await carrier_.ask(padded) == BindResp(sequence=1)
+            await carrier_.ask(
+                Deliver(sequence=6, phone="8613800138000".ljust(21), destination="10690001".ljust(21))
+            )
+            assert [(each.phone, each.destination) for each in books.kept] == [("8613800138000", "10690001")]
+
+    asyncio.run(play())
+
+
+def test_a_carrier_that_leaves_before_it_has_its_answers_gets_them_first():
+    async def play() -> None:
+        async with listening("smg") as (listener, (books,)), smg(listener.port) as carrier_:
+            await carrier_.ask(bind("smg"))
+            books.may_store.clear()
+            carrier_.say(report(5), report(6), Unbind(sequence=7))
+            await until(lambda: len(books.intake) + books.intake._idle.is_set() == 0)
+            books.may_store.set()
+            answers = [await carrier_.hear() for _ in range(3)]
+            assert answers == [
+                ReportResp(sequence=5),
+                ReportResp(sequence=6),
+                UnbindResp(sequence=7),
+            ]
+            assert await carrier_.gone()
+            assert len(books.kept) == 2
+
+    asyncio.run(play())
+
+
+def test_a_connection_that_died_without_a_word_is_noticed_by_tcp():
+    async def play() -> None:
+        async with listening("smg") as (listener, _), smg(listener.port) as carrier_:
+            await carrier_.ask(bind("smg"))
+            (visit,) = listener._guests["smg"].visits
+            connection = visit._transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    asyncio.run(play())
+
+
+def test_a_login_that_is_refused_is_told_to_the_operator_without_names(caplog):
+    async def play() -> None:
+        async with listening("smg") as (listener, _), smg(listener.port) as carrier_:
+            wrong = Bind(sequence=1, login_type=2, name="smg", password="hush-123")
+            assert (await carrier_.ask(wrong)).result == LOGIN_REFUSED
+            assert await carrier_.gone()
+
+    asyncio.run(play())
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warning.getMessage() == "sgip listener: a login was refused: unknown name or wrong password"
 
 
 def test_garbage_ends_a_connection_and_nothing_else():

@@ -1,6 +1,7 @@
 """What SMGP's PDUs mean to the platform, and how its parts are written."""
 
 import dataclasses
+import itertools
 from datetime import datetime
 
 import pytest
@@ -114,6 +115,19 @@ def test_a_refused_login_says_whether_the_credentials_are_to_blame(status, bad):
     assert dialect().hear(octets) == BindAnswered(1, str(status), bad_credentials=bad)
 
 
+def test_a_short_account_is_tried_once_more_with_the_nuls_of_its_field_in_the_digest():
+    ours = dialect(system_id="1069")
+    refusal = smgp.encode(LoginResp(sequence=1, status=21))
+    bare, padded = (
+        smgp.client_authenticator(each, "secret1234", 301000000) for each in ("1069", "1069\0\0\0\0")
+    )
+    assert smgp.decode(ours.bind(1)).authenticator == bare
+    assert ours.hear(refusal) == BindAnswered(1, "21", again=True)
+    assert smgp.decode(ours.bind(1)).authenticator == padded
+    assert ours.hear(refusal) == BindAnswered(1, "21", bad_credentials=True)
+    assert smgp.decode(ours.bind(1)).authenticator == bare
+
+
 def test_a_carrier_with_a_wrong_digest_is_let_through_and_noted(caplog):
     ours = dialect()
     ours.bind(1)
@@ -188,6 +202,11 @@ def test_a_broken_delivery_is_answered_with_its_fault_and_anything_else_with_not
     refused = smgp.decode(answer)
     assert (refused.sequence, refused.status, refused.message_id.hex()) == (9, 10, "01006111231726012346")
     assert dialect().hear(bytes.fromhex("0000000c0000007700000001")) == Noise()
+
+
+def test_a_number_of_32_bits_wraps_through_nought(monkeypatch):
+    monkeypatch.setattr(smgp, "LAST_SEQUENCE", 3)
+    assert list(itertools.islice(dialect().sequences(), 6)) == [1, 2, 3, 0, 1, 2]
 
 
 @given(damaged(list(GOLDEN.values())))

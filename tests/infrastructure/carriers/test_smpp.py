@@ -113,6 +113,15 @@ PDUS = st.one_of(
     ),
     st.builds(BindResp, sequence=sequence, mode=MODE, status=status, system_id=text(15), tlvs=tlvs),
     st.builds(
+        QuerySmResp,
+        sequence=sequence,
+        status=status,
+        message_id=text(64),
+        final_date=text(16),
+        message_state=octet,
+        error_code=octet,
+    ),
+    st.builds(
         QuerySm,
         sequence=sequence,
         message_id=text(64).filter(bool),
@@ -147,6 +156,37 @@ def test_every_golden_pdu_is_read_as_its_fields_say(vector):
         else:
             expected = bytes(value["data"]) if isinstance(value, dict) else value
             assert getattr(pdu, OWN_NAMES.get(name, name)) == expected
+
+
+PHONE = {"source_ton": 1, "source_npi": 1, "source": "8613800138000", "destination": "10690001"}
+# What the golden PDUs leave out, as node-smpp 0.5.1 writes it.
+OTHERS = {
+    (
+        "0000005d0000010300000000000000090001013836313338303031333830303000000031303639303030310004"
+        "0000001e000961316232633364340004270001020424001869643a613162326333643420737461743a44454c49"
+        "565244"
+    ): DataSm(
+        sequence=9,
+        **PHONE,
+        esm_class=4,
+        tlvs=((0x001E, b"a1b2c3d4\0"), (0x0427, b"\2"), (0x0424, b"id:a1b2c3d4 stat:DELIVRD")),
+    ),
+    "00000019800001030000000000000009613162326333643400": DataSmResp(sequence=9, message_id="a1b2c3d4"),
+    "00000015800000010000000000000001534d534300": BindResp(sequence=1, mode="receiver", system_id="SMSC"),
+    "0000001a800000020000000000000001534d5343000210000134": BindResp(
+        sequence=1, mode="transmitter", system_id="SMSC", tlvs=((0x0210, b"\x34"),)
+    ),
+    (
+        "0000003e00000005000000000000000a0001013836313338303031333830303000000031303639303030310000"
+        "0000000000000800000424000490008ba2"
+    ): DeliverSm(sequence=10, **PHONE, data_coding=8, tlvs=((0x0424, "退订".encode("utf-16-be")),)),
+}
+
+
+@pytest.mark.parametrize(("octets", "pdu"), OTHERS.items())
+def test_an_independent_codec_writes_the_same(octets, pdu):
+    assert smpp.encode(pdu).hex() == octets
+    assert smpp.decode(bytes.fromhex(octets)) == pdu
 
 
 @given(PDUS)
@@ -237,6 +277,22 @@ def test_a_receipted_id_without_its_nul_keeps_its_last_character():
     pdu = smpp.decode(GOLDEN["deliver_sm_dlr_text"])
     unterminated = dataclasses.replace(pdu, tlvs=((0x001E, b"a1b2c3d4"),))
     assert tlv(smpp.decode(smpp.encode(unterminated)).tlvs, 0x001E) == b"a1b2c3d4"
+
+
+def with_octets_behind(pdu, more: bytes) -> bytes:
+    octets = smpp.encode(pdu) + more
+    return len(octets).to_bytes(4, "big") + octets[4:]
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\4\x27\0\1", b"\x14\0\0\5abc"])
+def test_parameters_that_break_off_behind_a_text_are_dropped(more):
+    pdu = smpp.decode(GOLDEN["deliver_sm_dlr_tlv"])
+    assert smpp.decode(with_octets_behind(pdu, more)) == pdu
+
+
+def test_parameters_that_break_off_where_they_are_all_the_pdu_says_are_refused():
+    pdu = DeliverSm(sequence=1, source="1", destination="2")
+    assert verdict(with_octets_behind(pdu, b"\4\x24\0\5abc")) == 2
 
 
 def test_an_unknown_parameter_is_kept():

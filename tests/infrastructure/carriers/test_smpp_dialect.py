@@ -6,6 +6,7 @@ import pytest
 
 from infrastructure.carriers.dialect import Delivery
 from infrastructure.carriers.receipt_text import CHINA
+from infrastructure.carriers.smpp import decode
 from infrastructure.carriers.smpp_dialect import SmppDialect
 from infrastructure.carriers.traffic import Receipt, Taken
 from infrastructure.simulator.wire import Pdu, build
@@ -98,6 +99,44 @@ def test_ids_of_answer_and_receipt_meet_in_every_format(id_format, answered, rep
     options = () if named is None else ((0x001E, named.encode() + b"\0"),)
     found = heard(receipt(f"id:{reported} stat:DELIVRD", options=options), id_format)
     assert answer.answer == Taken(found.carrier_id)
+
+
+@pytest.mark.parametrize("named", ["7B", "0000007b"])
+def test_an_id_in_hexadecimal_is_the_same_in_either_case_and_with_noughts(named):
+    found = heard(receipt("id:7b stat:DELIVRD", options=((0x001E, named.encode()),)), "resp-dec-hex")
+    assert found.carrier_id == "123"
+
+
+@pytest.mark.parametrize("destination", ["10690001", "+10690001", " 10690001 "])
+def test_a_reply_names_our_number_in_digits(destination):
+    fields = {"source_addr": "8613800138000", "destination_addr": destination, "short_message": b"TD"}
+    delivery = SmppDialect(settings(1)).hear(build(Pdu("deliver_sm", 1, 0, fields)))
+    assert delivery.content.destination == "10690001"
+
+
+def test_blanks_round_an_id_are_no_part_of_it():
+    answer = SmppDialect(settings(1)).hear(build(Pdu("submit_sm_resp", 1, 0, {"message_id": " a1 "})))
+    assert answer.answer == Taken("a1")
+    assert heard(receipt(options=((0x001E, b"a1 \0"),))).carrier_id == "a1"
+
+
+@pytest.mark.parametrize("ours", ["10690001", "1069000112"])
+def test_a_receipt_that_leaves_the_addresses_as_the_submit_had_them_names_the_same_phone(ours):
+    fields = {
+        "source_addr": ours,
+        "destination_addr": "8613800138000",
+        "esm_class": 4,
+        "short_message": b"id:1 stat:DELIVRD",
+    }
+    assert heard(Pdu("deliver_sm", 1, 0, fields)).phone == "8613800138000"
+
+
+@pytest.mark.parametrize(
+    ("sender", "kind"), [("10690001", (0, 0)), ("SHILI", (5, 0)), ("106 90", (5, 0)), ("9to5", (5, 0))]
+)
+def test_a_sender_of_letters_is_announced_as_such(sender, kind):
+    sent = decode(SmppDialect(settings(1, source_address=sender)).submit(1, part()))
+    assert (sent.source, sent.source_ton, sent.source_npi) == (sender, *kind)
 
 
 @pytest.mark.parametrize(
