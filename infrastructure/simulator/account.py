@@ -80,13 +80,13 @@ class Account:
         self.script = script
         self.callback = callback
         self.submits = 0
+        self.counters = Counters()
         self.sessions = self.most_sessions = 0
         """Connections by which the client submits: now, and at most at one time."""
         self.allowed_sessions = 0
         """How many it may have; 0 is no limit."""
         self.unbinds = 0
         """How many of them the client has ended politely."""
-        self.counters = Counters()
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
 
