@@ -79,12 +79,16 @@ class LinkStanding:
 
     @property
     def since(self) -> datetime | None:
-        """Since when its condition is what it is; None where that is not known."""
+        """Since when its condition is what it is; None where that is not known.
+
+        Of a connected link since when the oldest of its connections stands: the log does not know of the time
+        between a worker that was killed and the next one.
+        """
         if self.condition == "broken":
             return self.line.broken_since
-        if self.connected == self.line.connected:
+        if self.told is None or (not self.connected and not self.line.connected):
             return self.line.since
-        known = [each.since for each in self.told or () if self.connected == (each.phase is LinkPhase.BOUND)]
+        known = [each.since for each in self.told if self.connected == (each.phase is LinkPhase.BOUND)]
         return moment(min(known)) if known else None
 
     @property

@@ -45,7 +45,13 @@ def told(connection: int = 1, phase: LinkPhase = LinkPhase.BOUND, **changes: obj
 
 def test_a_link_is_ready_while_one_of_its_connections_is_bound():
     of = LinkStanding(line=line(), told=[told(), told(2, LinkPhase.LOST)])
-    assert (of.condition, of.since, of.reason, of.bound) == ("ready", THEN, "", 1)
+    assert (of.condition, of.since, of.reason, of.bound) == ("ready", NOW, "", 1)
+
+
+def test_a_link_is_ready_since_its_oldest_connection_stands():
+    older = NOW - timedelta(minutes=5)
+    of = LinkStanding(line=line(), told=[told(), told(2, since=older.timestamp())])
+    assert of.since == older
 
 
 def test_a_link_that_the_log_has_as_connected_is_down_where_no_worker_runs_it():
