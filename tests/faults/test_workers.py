@@ -15,7 +15,7 @@ from tests.support.stand import LinkSpec, until
 
 BURST = 300
 WIRE = 60
-TAKEN_OVER_SECONDS = 60
+TAKEN_OVER_SECONDS = 30
 """Ten are promised, which a busy machine may stretch; how many it took is printed."""
 IN_DOUBT = "message.submission_in_doubt"
 BY = Context(actor="test")
@@ -158,13 +158,14 @@ def test_links_changed_drained_and_disabled_under_load_lose_nothing_and_leave_no
             seconds=TAKEN_OVER_SECONDS,
             what="the links are as configured",
         )
+    # Receipts for what went over it before wait at its carrier until there is a connection again.
+    scene.stand.run(enable_link(store, name="smpp34", context=BY))
     scene.settle()
     taken = taken_over(scene, "cmpp20")
     scene.traffic.send(BURST)
     scene.settle()
     assert taken_over(scene, "cmpp20") == taken
-    for name in ("cmpp20", "smpp34"):
-        scene.stand.run(enable_link(store, name=name, context=BY))
+    scene.stand.run(enable_link(store, name="cmpp20", context=BY))
     for link in LINKS.values():
         scene.stand.configure(link)
     assert scene.stand.facts(IN_DOUBT) == doubts
