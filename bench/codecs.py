@@ -39,8 +39,8 @@ from bench.support.links import (
     settings,
 )
 from bench.support.report import show
+from infrastructure.carriers.dialects import DIALECTS
 from infrastructure.carriers.fixed_fields import china_now
-from infrastructure.carriers.link import _DIALECTS
 from infrastructure.carriers.traffic import LinkSettings, Taken
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import PlannedReceipt, Script
@@ -70,7 +70,7 @@ def main() -> None:
         rounds = [one_round(carrier, protocol, chosen.messages, chosen.window) for _ in range(chosen.rounds)]
         figures[protocol] = best(rounds) | codec(protocol)
     figures |= of_smpplib(carrier, chosen.messages // 2, chosen.window, chosen.rounds)
-    reached = [value["per_s"] for name, value in figures.items() if name in _DIALECTS]  # type: ignore[index]
+    reached = [value["per_s"] for name, value in figures.items() if name in DIALECTS]  # type: ignore[index]
     figures["slowest_per_s"] = min(reached)
     figures["needed_per_s"] = NEEDED_PER_S
     show("codecs", figures)
@@ -122,7 +122,7 @@ def one_round(carrier: Carrier, protocol: str, messages: int, window: int) -> Fi
 
 def codec(protocol: str) -> Figures:
     """Microseconds from a part to octets, and from octets to the platform's values."""
-    dialect = _DIALECTS[protocol](settings(protocol, 0, window=1), china_now)
+    dialect = DIALECTS[protocol](settings(protocol, 0, window=1), china_now)
     speech = Simulator(SimulatorSettings(protocol=protocol, accounts={})).speech
     the_part = part(0)
     submit = speech.hear(dialect.submit(1, the_part))
