@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
@@ -78,12 +78,15 @@ class Dispatcher:
         """Put jobs into the queues of the links that the routes choose, many messages a job; returns how many."""
         network = self._network()
         groups: dict[tuple[str, Lane, int, Via], list[UUID]] = defaultdict(list)
+        without: Counter[Carrier] = Counter()
         for job, accepted in self._with_facts(list(found)):
             choice = network.choose(wanted_of(job.message, accepted))
             if choice is None:
-                _log.warning("no link takes %s: a message waits for the sweep", job.carrier)
-                continue
-            groups[choice.link, job.lane, job.delay_seconds, _via(choice)].append(job.message)
+                without[job.carrier] += 1
+            else:
+                groups[choice.link, job.lane, job.delay_seconds, _via(choice)].append(job.message)
+        for carrier, count in without.items():
+            _log.warning("no link takes %s: %d messages wait for the sweep", carrier, count)
         for (link, lane, delay, via), messages in groups.items():
             for start in range(0, len(messages), self._job_messages):
                 enqueue(

@@ -265,6 +265,20 @@ def test_a_carrier_without_a_link_leaves_its_messages_to_the_sweep_and_stops_nob
     assert post.in_jobs() == [str(jobs_for[1].message)]
 
 
+def test_messages_that_no_link_takes_are_one_line_for_each_carrier(post, caplog):
+    nobody = [
+        SubmitJob(id_for(carrier, number), carrier, Lane.BATCH)
+        for carrier in (Carrier.TELECOM, Carrier.BROADNET)
+        for number in range(50)
+    ]
+    assert post.dispatcher.dispatch(nobody) == 0
+    lines = [record.getMessage() for record in caplog.records if "no link takes" in record.message]
+    assert sorted(lines) == [
+        f"no link takes {carrier}: 50 messages wait for the sweep"
+        for carrier in sorted((Carrier.TELECOM, Carrier.BROADNET))
+    ]
+
+
 def test_a_disabled_link_gets_no_jobs(recorder, broker, log):
     post = Post(recorder, broker, log, Link(configured=ONE.configured), TWO)
     post.dispatcher.dispatch(
