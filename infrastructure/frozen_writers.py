@@ -8,7 +8,8 @@ from infrastructure.lease import Leases
 
 _END = """
 SELECT bool_or(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE relation = to_regclass(%s) AND mode = 'ExclusiveLock' AND granted
+WHERE datname = current_database() AND database = datid AND locktype = 'relation'
+    AND relation = to_regclass(%s) AND mode = 'ExclusiveLock' AND granted
     AND wait_event = 'ClientRead' AND query_start < clock_timestamp() - make_interval(secs => %s)
 """
 _SILENT_SECONDS = 4.0

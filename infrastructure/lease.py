@@ -4,10 +4,11 @@ When the owner dies its connection goes, and with it the lock: somebody else tak
 that is frozen or cut off still has one, so it must give signs of life: PostgreSQL ends a connection without them.
 """
 
+import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from os import dup
 
@@ -21,7 +22,13 @@ _SILENCE_SECONDS = 5.5
 """How long PostgreSQL waits for one: whoever comes next gets the lease when the owner has long stopped."""
 _ANSWER_SECONDS = 2.0
 _CONNECT_SECONDS = 2
+_FREE = """
+SELECT array_agg(name) FROM unnest(%s::text[]) AS name WHERE hashtextextended(name, 7) NOT IN (
+    SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 1 AND granted)
+"""
 _SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS * 1_000:.0f}ms', false)"
+_log = logging.getLogger(__name__)
 
 
 class Leases:
@@ -47,6 +54,12 @@ class Leases:
             self._held.add(name)
         return name in self._held
 
+    def free(self, names: Collection[str]) -> set[str]:
+        """Those that nobody else owns now, found with one question; they still have to be acquired."""
+        row = self._answer(_FREE, list(names))
+        found = row[0] if row is not None else None
+        return (set(found) if isinstance(found, list) else set()) | (self._held & set(names))
+
     def release(self, name: str) -> None:
         """Let somebody else own the name."""
         if name in self._held:
@@ -63,16 +76,24 @@ class Leases:
 
     def ask(self, question: str, *parameters: str | float) -> bool:
         """Whether PostgreSQL says yes; where it says nothing in time, everything is given up."""
+        row = self._answer(question, *parameters)
+        return row is not None and bool(row[0])
+
+    def _answer(self, question: str, *parameters: object) -> tuple[object, ...] | None:
+        """What PostgreSQL says. One that refuses the question is alive too, and so is what is held there."""
         began = self._clock()
         try:
             connection = self._open()
             with self._in_time():
                 row = connection.execute(question.encode(), parameters).fetchone()
-        except (psycopg.Error, OSError):
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
             self.close()
-            return False
+            return None
+        except psycopg.Error as error:
+            _log.error("PostgreSQL refuses a question: %s", type(error).__name__)
+            row = None
         self._sure_until = began + SURE_SECONDS
-        return row is not None and bool(row[0])
+        return row
 
     def close(self) -> None:
         """Give everything up."""
@@ -105,19 +126,26 @@ class Leases:
 
 
 @contextmanager
-def kept(leases: Leases, *, on_lost: Callable[[], object], each_time: Callable[[], object]) -> Iterator[None]:
+def kept(
+    leases: Leases, name: str, *, on_lost: Callable[[], object], each_time: Callable[[], object]
+) -> Iterator[None]:
     """Signs of life from a thread of its own while the body runs, which leaves the leases alone.
 
-    From that thread `each_time` is called with every one, and `on_lost` once nothing is owned any more.
+    From that thread `each_time` is called with every one, and `on_lost` when the name is not surely owned any
+    more. Afterwards nothing is owned.
     """
     over = threading.Event()
 
     def beat() -> None:
-        while not over.wait(BEAT_SECONDS):
-            if not leases.keep():
+        try:
+            while leases.holds(name) and not over.wait(BEAT_SECONDS):
+                if leases.keep():
+                    each_time()
+        except Exception as error:  # noqa: BLE001  (whatever it is, nobody keeps the lease from now on)
+            _log.error("signs of life end: %s", type(error).__name__)
+        finally:
+            if not over.is_set():
                 on_lost()
-                return
-            each_time()
 
     thread = threading.Thread(target=beat, name="leases", daemon=True)
     thread.start()
@@ -126,6 +154,7 @@ def kept(leases: Leases, *, on_lost: Callable[[], object], each_time: Callable[[
     finally:
         over.set()
         thread.join()
+        leases.close()
 
 
 def _hang_up(line: socket.socket) -> None:

@@ -50,7 +50,7 @@ def run_scheduler(settings: Settings) -> None:
                 if await asyncio.to_thread(leases.acquire, "scheduler"):
                     ending = asyncio.create_task(_pass_on(stop, lost))
                     on_lost = partial(loop.call_soon_threadsafe, lost.set)
-                    with kept(leases, on_lost=on_lost, each_time=look_after_writers):
+                    with kept(leases, "scheduler", on_lost=on_lost, each_time=look_after_writers):
                         await scheduler.run(lost)
                     ending.cancel()
                 else:
@@ -72,7 +72,7 @@ def run_dispatcher(settings: Settings) -> None:
         while not stop.is_set():
             lost.clear()
             if not stop.is_set() and leases.acquire("dispatcher"):
-                with kept(leases, on_lost=lost.set, each_time=look_after_writers):
+                with kept(leases, "dispatcher", on_lost=lost.set, each_time=look_after_writers):
                     dispatcher.run(lost)
             else:
                 stop.wait(_TURN_SECONDS)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -13,6 +13,7 @@ from domain.events.link import Connected
 from domain.recorded import Context
 from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.lease import Leases
+from tests.conftest import create_database, drop_database, with_database
 
 LOCK = "LOCK TABLE smsledger.stored_events IN EXCLUSIVE MODE"
 NOTE = Entry(stream=UUID(int=1), version=None, context=Context(actor="test"), events=(Connected(name="x"),))
@@ -73,3 +74,30 @@ def test_a_writer_that_works_is_left_alone(leases, database_url):
     while working.is_alive():
         assert not end_frozen_writers(leases, "smsledger", silent_seconds=0.2)
     working.join()
+
+
+def test_a_writer_of_a_copy_of_the_database_is_left_alone(leases, server_url, template_database):
+    """A copy has the same tables under the same numbers."""
+    copy = f"smsledger_test_copy_{uuid4().hex[:8]}"
+    create_database(server_url, copy, template=template_database)
+    try:
+        with psycopg.connect(with_database(server_url, copy)) as writer:
+            writer.execute(LOCK)
+            idle = f"SELECT wait_event = 'ClientRead' FROM pg_stat_activity WHERE pid = {writer.info.backend_pid}"
+            deadline = time.monotonic() + 30
+            while not leases.ask(idle):
+                assert time.monotonic() < deadline, "it does not wait for its client"
+            assert not end_frozen_writers(leases, "smsledger", silent_seconds=0)
+            writer.execute("SELECT true")
+    finally:
+        drop_database(server_url, copy)
+
+
+def test_whoever_may_not_end_a_writer_keeps_its_leases(leases, database_url):
+    assert leases.acquire("a")
+    assert leases.ask("SELECT set_config('role', 'pg_monitor', false) <> ''")
+    with psycopg.connect(database_url) as writer:
+        writer.execute(LOCK)
+        assert not end_frozen_writers(leases, "smsledger", silent_seconds=0)
+        writer.execute("SELECT true")
+    assert leases.holds("a")

@@ -165,8 +165,53 @@ def test_signs_of_life_are_given_while_the_body_runs_and_a_loss_is_told(one, dat
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
     lost, times = threading.Event(), []
     assert one.acquire("a")
-    with kept(one, on_lost=lost.set, each_time=lambda: times.append(1)):
+    with kept(one, "a", on_lost=lost.set, each_time=lambda: times.append(1)):
         eventually(lambda: len(times) > 2)
         assert not lost.is_set()
         cut(database_url)
         assert lost.wait(30)
+
+
+def test_a_lease_that_is_lost_by_what_is_asked_besides_is_told_too(one, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    lost = threading.Event()
+    assert one.acquire("a")
+    with kept(one, "a", on_lost=lost.set, each_time=one.close):
+        assert lost.wait(30)
+
+
+def test_signs_of_life_that_end_for_another_reason_are_a_loss(one, two, monkeypatch):
+    def fail() -> None:
+        raise RuntimeError("no thread can be started")
+
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    lost = threading.Event()
+    assert one.acquire("a")
+    with kept(one, "a", on_lost=lost.set, each_time=fail):
+        assert lost.wait(30)
+    eventually(lambda: two.acquire("a"))
+
+
+def test_a_body_that_ends_by_itself_lost_nothing_and_gives_its_lease_up(one, two):
+    lost = threading.Event()
+    assert one.acquire("a")
+    with kept(one, "a", on_lost=lost.set, each_time=lambda: None):
+        assert not two.acquire("a")
+    assert not lost.is_set()
+    eventually(lambda: two.acquire("a"))
+
+
+def test_a_question_that_is_refused_gives_nothing_up(one, two):
+    assert one.acquire("a")
+    assert not one.ask("SELECT 1 / 0 = 1")
+    assert one.holds("a")
+    assert not two.acquire("a")
+
+
+def test_one_question_finds_the_names_that_are_free_or_held_here(one, two):
+    names = [f"link:{number}" for number in range(40)]
+    assert all(two.acquire(name) for name in names[:20])
+    assert one.acquire(names[39])
+    assert one.free(names) == set(names[20:])
+    assert one.free([]) == set()
+    assert Leases("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2").free(names) == set()
