@@ -14,7 +14,6 @@ from uuid import UUID
 import dramatiq
 
 from application.carriage import Answer, PartKey, Receipt, Reply, Taken
-from application.ports import Entry
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
 from application.settling import Settling
@@ -22,7 +21,6 @@ from application.submit_messages import MessageSubmitter, Via
 from domain.events import Event
 from domain.events.link import Configured, Connected, Lost
 from domain.events.message import SubmittedPart
-from domain.recorded import Context
 from domain.values import Lane
 from infrastructure.abandoned import Takeover, doubt_abandoned
 from infrastructure.background import Background
@@ -33,6 +31,7 @@ from infrastructure.carriers.link import CarrierLink
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
 from infrastructure.circuits import Circuits
+from infrastructure.condition_log import ConditionLog
 from infrastructure.jobs import define_submit, make_broker, queue_name
 from infrastructure.link_figures import Teller
 from infrastructure.link_settings import link_settings
@@ -94,6 +93,12 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._watch = shared.circuits.watch(configured)
         self._figures = Figures(since=time.monotonic())
+        self._condition = ConditionLog(
+            platform.store,
+            stream=condition_stream(id_.link, id_.number),
+            owned=lambda: shared.holds(id_.lease),
+            background=shared.background,
+        )
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -152,6 +157,14 @@ class Slot:
         await asyncio.gather(*stopping, self._close(hurry))
         await asyncio.gather(running, return_exceptions=True)
 
+    async def hurry(self) -> None:
+        """End sooner what is ending already."""
+        await self._close(hurry=True)
+
+    def let_go(self) -> None:
+        """The connection may be another owner's from now on; to be called before its lease is released."""
+        self._condition.let_go()
+
     async def _close(self, hurry: bool) -> None:
         await self.carriage.finish(_HURRY_SECONDS if hurry else _FINISH_SECONDS)
         await self.link.close(hurry=hurry)
@@ -209,18 +222,12 @@ class Slot:
         self._watch.answered(answer, seconds)
 
     def _note_state(self, state: LinkState) -> None:
-        """Connected and lost are facts too; losing one of them is no harm, so nobody waits."""
+        """Connected and lost are facts too; nobody waits for them."""
         self._figures.moved(state, time.monotonic())
         self._shared.on_change()
         fact = self._fact(state)
         if fact is not None:
-            entry = Entry(
-                stream=condition_stream(self._id.link, self._id.number),
-                version=None,
-                context=Context(actor="worker"),
-                events=(fact,),
-            )
-            self._shared.background.spawn(lambda: self._shared.platform.store.commit([entry]))
+            self._condition.note(fact)
 
     def _fact(self, state: LinkState) -> Event | None:
         name, number = self._id.link, self._id.number

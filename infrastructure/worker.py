@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
@@ -45,6 +45,7 @@ class Worker:
         self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leases")
         self._slots: dict[SlotId, Slot] = {}
         self._ends: dict[SlotId, asyncio.Task[None]] = {}
+        self._hurried: set[SlotId] = set()
         self._unusable: dict[SlotId, Configured] = {}
         self._ports: set[str] = set()
         self._background = Background()
@@ -75,29 +76,45 @@ class Worker:
         """The connections this process runs now."""
         return frozenset(self._slots)
 
+    @property
+    def ending(self) -> frozenset[SlotId]:
+        """Those of them that are ending."""
+        return frozenset(self._ends)
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; then finish what is on the wire and take leave of the carriers."""
+        """Work until `stop`; then finish what is on the wire and take leave of the carriers.
+
+        A worker of which a part ends for another reason hurries to let go of everything, and raises that reason.
+        """
+        told = asyncio.create_task(stop.wait())
+        looking = asyncio.create_task(self._keep_looking(stop))
         keeping = (self._match(stop), self._keep_circuits(stop), self._keep_leases(), self._figures.run())
-        chores = [asyncio.create_task(chore) for chore in keeping]
+        chores = [looking, *(asyncio.create_task(chore) for chore in keeping)]
         try:
-            while not stop.is_set():
-                await self._look()
-                await pause(stop, _LOOK_SECONDS)
+            ended, _ = await asyncio.wait([told, *chores], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await asyncio.gather(*[self._end(id_) for id_ in self._slots])
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            await _cancel(told, looking)
+            await asyncio.gather(
+                *[self._end(id_, hurry=not stop.is_set()) for id_ in self._slots], return_exceptions=True
+            )
+            await _cancel(*chores)
             await self._background.finish()
             await self._with_leases(self._leases.close)
             self._lease_thread.shutdown()
+        for each in ended:
+            each.result()
+
+    async def _keep_looking(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._look()
+            await pause(stop, _LOOK_SECONDS)
 
     async def _keep_leases(self) -> None:
         """Whatever else this process waits for, a connection whose lease is lost ends: it may be somebody else's."""
         while True:
             await self._with_leases(self._leases.keep)
-            owned = self._slots.keys() - self._ends.keys()
-            lost = [id_ for id_ in owned if not self._leases.holds(id_.lease)]
+            known = self._slots.keys() - self._hurried
+            lost = [id_ for id_ in known if not self._leases.holds(id_.lease)]
             if lost:
                 _log.error("%d leases are lost: their connections end", len(lost))
             for id_ in lost:
@@ -130,13 +147,21 @@ class Worker:
 
     async def _start_free(self, wanted: Mapping[SlotId, Link]) -> None:
         taken: Counter[str] = Counter()
-        for id_, link in wanted.items():
-            most = -(-link.configured.connections // _LOOKS_TO_TAKE_ALL)
-            if id_ in self._slots or self._unusable.get(id_) == link.configured or taken[id_.link] >= most:
-                continue
-            if await self._with_leases(partial(self._own, id_, link.configured)):
+        for id_, configured in await self._free(wanted):
+            most = -(-configured.connections // _LOOKS_TO_TAKE_ALL)
+            if taken[id_.link] < most and await self._with_leases(partial(self._own, id_, configured)):
                 taken[id_.link] += 1
-                await self._start(id_, link.configured)
+                await self._start(id_, configured)
+
+    async def _free(self, wanted: Mapping[SlotId, Link]) -> list[tuple[SlotId, Configured]]:
+        """What could be started here and is nobody's."""
+        missing = {
+            id_.lease: (id_, link.configured)
+            for id_, link in wanted.items()
+            if id_ not in self._slots and self._unusable.get(id_) != link.configured
+        }
+        free = await self._with_leases(partial(self._leases.free, missing)) if missing else set()
+        return [each for lease, each in missing.items() if lease in free]
 
     def _own(self, id_: SlotId, configured: Configured) -> bool:
         """Whether this process owns the connection now, and the port where its carrier comes to us."""
@@ -157,24 +182,36 @@ class Worker:
         except Exception as error:  # noqa: BLE001  (the database is away: the next look tries again)
             _log.warning("link %s waits for the database: %s", id_.link, type(error).__name__)
         else:
-            self._slots[id_] = slot
-            slot.start(takeover)
-            return
+            if await self._with_leases(self._leases.keep) and self._leases.holds(id_.lease):
+                self._slots[id_] = slot
+                slot.start(takeover)
+                return
+            _log.warning("link %s waits: its lease was lost while the database was waited for", id_.link)
         await self._release(id_.lease)
 
     def _end(self, id_: SlotId, *, hurry: bool = False) -> asyncio.Task[None]:
-        """Begin to end a connection, once; until that is done it is not started again."""
+        """Begin to end a connection, once; until that is done it is not started again. It may be hurried later."""
         if id_ not in self._ends:
             self._ends[id_] = asyncio.create_task(self._take_leave(id_, hurry))
+        elif hurry and id_ not in self._hurried:
+            self._background.spawn(self._slots[id_].hurry)
+        if hurry:
+            self._hurried.add(id_)
         return self._ends[id_]
 
     async def _take_leave(self, id_: SlotId, hurry: bool) -> None:
+        """What of its figures is left on the board goes last: nobody waits for it."""
+        slot = self._slots[id_]
         try:
-            await self._slots[id_].end(hurry=hurry)
-            await self._figures.erase(id_.link, id_.number)
+            await slot.end(hurry=hurry)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the connection must not be kept for it)
+            _log.error("connection %d of link %s ends badly: %s", id_.number, id_.link, type(error).__name__)
         finally:
-            await self._release(id_.lease)
+            slot.let_go()
             del self._slots[id_], self._ends[id_]
+            self._hurried.discard(id_)
+            await self._release(id_.lease)
+        await self._figures.erase(id_.link, id_.number)
 
     async def _release(self, lease: str) -> None:
         await self._with_leases(partial(self._leases.release, lease))
@@ -226,6 +263,12 @@ def _port_lease(id_: SlotId, configured: Configured) -> str:
     """What the owner of a link's first connection holds besides, where its carrier comes to us; empty elsewhere."""
     inbound = configured.inbound if id_.number == 1 else None
     return f"listener:{inbound.port}" if inbound is not None else ""
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

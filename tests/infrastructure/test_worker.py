@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from application.manage_links import configure_link, disable_link
@@ -18,12 +21,17 @@ from domain.events.link import Configured, Inbound
 from domain.events.message import SubmissionStarted
 from domain.recorded import Context
 from domain.values import Lane
-from infrastructure import jobs
+from infrastructure import jobs, slot
+from infrastructure import worker as worker_process
 from infrastructure.bootstrap import Platform, platform
+from infrastructure.lease import Leases
+from infrastructure.link_board import Board
+from infrastructure.link_figures import ConnectionFigures
 from infrastructure.link_settings import inbound_purpose
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
+from infrastructure.slot import Slot
 from infrastructure.worker import Worker
 from tests.infrastructure.carriers.rig import until
 from tests.infrastructure.carriers.test_contract import free_port
@@ -31,6 +39,7 @@ from tests.support.sample import LINK, SIGNATURE, link_to, make_sample, settings
 
 BY = Context(actor="test")
 CONNECTIONS = 4
+Database: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 
 
 @pytest.fixture
@@ -221,5 +230,214 @@ def test_a_link_that_nobody_here_can_speak_keeps_no_other_from_working(ours: Pla
             worker = running.start()
             await all_delivered(ours, await accept(ours, 20))
             assert {id_.link for id_ in worker.owned} == {LINK}
+
+    asyncio.run(play())
+
+
+# Leases that go, and ends that are not smooth.
+
+
+def leases_of(database: Database) -> list[int]:
+    """Who holds leases in this database."""
+    query = (
+        "SELECT DISTINCT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
+    )
+    return [pid for (pid,) in database.execute(query)]  # type: ignore[misc]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def is_free(database: Database, lease: str) -> bool:
+    """Whether nobody had it; this test has it now."""
+    row = database.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", (lease,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def test_a_connection_whose_lease_was_lost_while_it_waited_for_the_log_is_not_started(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker_process, "end_frozen_writers", lambda *_: False)
+    waits = "SELECT FROM pg_locks WHERE relation = 'smsledger.stored_events'::regclass AND NOT granted"
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK, "other")) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port), to(ours, simulator.port, "other"))
+            with psycopg.connect(ours.settings.database_url) as writer:
+                writer.execute("LOCK TABLE smsledger.stored_events IN EXCLUSIVE MODE")
+                running.start()
+                await until(lambda: database.execute(waits).fetchone() is not None)
+                for pid in leases_of(database):
+                    database.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                await until(lambda: is_free(database, f"link:{LINK}"))
+            await until(lambda: bound(simulator) == 1)
+            assert simulator.accounts[LINK].most_sessions == 0
+
+    asyncio.run(play())
+
+
+def test_an_end_under_way_is_hurried_when_the_lease_goes(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(slot, "_FINISH_SECONDS", 600.0)
+
+    async def play() -> None:
+        await make_sample(ours)
+        never = Script(submit_delay_ms=600_000)
+        async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port))
+            worker = running.start()
+            await accept(ours, 1)
+            await until(lambda: simulator.counters.submitted == 1)
+            await disable_link(ours.store, name=LINK, reason="test", context=BY)
+            await until(lambda: bool(worker.ending))
+            assert bound(simulator) == 1
+            for pid in leases_of(database):
+                database.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            await until(lambda: bound(simulator) == 0 and not worker.owned)
+
+    asyncio.run(play())
+
+
+def test_an_end_that_fails_keeps_neither_the_others_nor_the_lease(
+    ours: Platform,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    whole_end, failed = Slot.end, []
+
+    async def end(self: Slot, *, hurry: bool = False) -> None:
+        await whole_end(self, hurry=hurry)
+        if not failed:
+            failed.append(self)
+            raise ConnectionError("a queue cannot be reached")
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, connections=CONNECTIONS))
+            worker = running.start()
+            await until(lambda: bound(simulator) == CONNECTIONS)
+            monkeypatch.setattr(Slot, "end", end)
+            await running.stop(worker)
+            assert not worker.owned
+            assert leases_of(database) == []
+            assert bound(simulator) == 0
+
+    asyncio.run(play())
+    assert "ends badly: ConnectionError" in caplog.text
+
+
+def test_a_worker_that_cannot_keep_its_leases_ends_and_says_why(
+    ours: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    def keep(_: Leases) -> bool:
+        raise RuntimeError("no thread can be started")
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator:
+            await configure(ours, to(ours, simulator.port))
+            working = asyncio.create_task(
+                Worker(ours, redis_url=ours.settings.redis_url).run(asyncio.Event())
+            )
+            await until(lambda: bound(simulator) == 1)
+            monkeypatch.setattr(Leases, "keep", keep)
+            with pytest.raises(RuntimeError, match="no thread"):
+                await asyncio.wait_for(working, 30)
+            await until(lambda: bound(simulator) == 0)
+
+    asyncio.run(play())
+
+
+def test_a_lease_does_not_wait_until_the_figures_are_gone(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    free = threading.Event()
+    monkeypatch.setattr(Board, "erase", lambda *_: free.wait(30))
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port))
+            running.start()
+            await until(lambda: bound(simulator) == 1)
+            await disable_link(ours.store, name=LINK, reason="test", context=BY)
+            await until(lambda: is_free(database, f"link:{LINK}"))
+            assert not free.is_set()
+            free.set()
+
+    asyncio.run(play())
+
+
+def test_figures_that_were_taken_away_are_not_written_again(ours: Platform, monkeypatch: pytest.MonkeyPatch):
+    """However long it takes to release the lease."""
+    release, write, erase = Leases.release, Board.write, Board.erase
+    wrote, erased, late = threading.Event(), threading.Event(), set()
+
+    def slow_release(self: Leases, name: str) -> None:
+        wrote.clear()
+        wrote.wait(30)
+        release(self, name)
+
+    def noted_write(self: Board, connections: Sequence[ConnectionFigures]) -> None:
+        write(self, connections)
+        if erased.is_set():
+            late.update(each.link for each in connections)
+        wrote.set()
+
+    def noted_erase(self: Board, link: str, connection: int) -> None:
+        erase(self, link, connection)
+        erased.set()
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK, "other")) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port), to(ours, simulator.port, "other"))
+            worker = running.start()
+            await until(lambda: bound(simulator) == 2)
+            monkeypatch.setattr(Leases, "release", slow_release)
+            monkeypatch.setattr(Board, "write", noted_write)
+            monkeypatch.setattr(Board, "erase", noted_erase)
+            await disable_link(ours.store, name=LINK, reason="test", context=BY)
+            await until(lambda: len(worker.owned) == 1 and "other" in late)
+            monkeypatch.undo()
+
+    asyncio.run(play())
+    assert late == {"other"}
+
+
+def test_a_spare_asks_once_a_look_for_all_that_others_own(ours: Platform, monkeypatch: pytest.MonkeyPatch):
+    free, acquire = Leases.free, Leases.acquire
+    looked: list[set[str]] = []
+    tried: list[str] = []
+
+    def noted_free(self: Leases, names: Collection[str]) -> set[str]:
+        looked.append(free(self, names))
+        return looked[-1]
+
+    def noted_acquire(self: Leases, name: str) -> bool:
+        tried.append(name)
+        return acquire(self, name)
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, connections=CONNECTIONS))
+            first = running.start()
+            await until(lambda: bound(simulator) == CONNECTIONS)
+            monkeypatch.setattr(Leases, "free", noted_free)
+            monkeypatch.setattr(Leases, "acquire", noted_acquire)
+            second = running.start()
+            await until(lambda: len(looked) == 2)
+            assert (looked, tried) == ([set(), set()], [])
+            await running.stop(first)
+            await until(lambda: len(second.owned) == CONNECTIONS)
 
     asyncio.run(play())
