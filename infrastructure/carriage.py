@@ -74,11 +74,11 @@ class LinkCarriage:
         """Hand a part over and wait for what becomes of it."""
         if not self._owned():
             return NotSent("not owned", ended=self._closing)
-        self._submitting.add(key[0])
+        self._submitting.add(key.message)
         try:
             return await self._link.submit(part, key=key)
         finally:
-            self._submitting.discard(key[0])
+            self._submitting.discard(key.message)
 
     def _free(self) -> int:
         """Places nobody has, bounded by what the link can take beyond what is promised already."""

@@ -21,7 +21,6 @@ from application.settling import Settling
 from application.submit_messages import MessageSubmitter, Via
 from domain.events import Event
 from domain.events.link import Configured, Connected, Lost
-from domain.events.message import SubmittedPart
 from domain.recorded import Context
 from domain.values import Lane
 from infrastructure.abandoned import Takeover, doubt_abandoned
@@ -236,10 +235,8 @@ class Slot:
 
     def _note_late(self, key: object, answer: Answer) -> None:
         """An answer after its time: the carrier's id is worth keeping."""
-        if isinstance(answer, Taken) and isinstance(key, tuple):
-            part_key: PartKey = key
-            part = SubmittedPart(number=part_key[1], carrier_id=answer.carrier_id)
-            link = self._id.link
+        if isinstance(answer, Taken) and isinstance(key, PartKey):
+            link, carrier_id = self._id.link, answer.carrier_id
             self._shared.background.spawn(
-                lambda: self._shared.receipts.record_late_answer(link, part_key[0], part)
+                lambda: self._shared.receipts.record_late_answer(link, key, carrier_id)
             )

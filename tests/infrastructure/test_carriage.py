@@ -78,7 +78,7 @@ async def test_a_place_is_counted_once_while_its_part_is_on_the_wire():
     line = Line(room=2)
     places = carriage(line, window=2)
     assert await places.reserve(Lane.REALTIME, 1) == 1
-    sending = asyncio.create_task(places.submit(PART, (uuid4(), 1)))
+    sending = asyncio.create_task(places.submit(PART, PartKey(uuid4(), 1, 1)))
     await settle()
     assert await places.reserve(Lane.REALTIME, 1) == 1
     line.answers[0].set_result(Taken("1"))
@@ -171,7 +171,7 @@ async def test_a_failed_submission_no_longer_counts_as_on_the_wire():
     line = Line(room=1)
     places = carriage(line, window=1)
     assert await places.reserve(Lane.REALTIME, 1) == 1
-    sending = asyncio.create_task(places.submit(PART, (UUID(int=1), 1)))
+    sending = asyncio.create_task(places.submit(PART, PartKey(UUID(int=1), 1, 1)))
     await settle()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)

@@ -26,7 +26,7 @@ from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.events.contract import Terms
 from domain.events.link import Configured
-from domain.events.message import Accepted, SubmittedPart
+from domain.events.message import Accepted
 from domain.recorded import Context
 from domain.values import Carrier as Operator
 from domain.values import Category, ChargeOn, Lane, UnknownPolicy, local_year
@@ -333,8 +333,7 @@ class World:
     ) -> Callable[[PartKey, CarrierAnswer], None]:
         async def record(key: PartKey, answer: Taken) -> None:
             try:
-                part = SubmittedPart(number=key[1], carrier_id=answer.carrier_id)
-                await recorder.record_late_answer(link, key[0], part)
+                await recorder.record_late_answer(link, key, answer.carrier_id)
             except Exception as error:  # noqa: BLE001
                 self._note(error)
 
