@@ -93,6 +93,7 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._watch = shared.circuits.watch(configured)
         self._figures = Figures(since=time.monotonic())
+        self._owned = lambda: shared.holds(id_.lease)
         self.link = CarrierLink(
             link_settings(configured, platform.vault, connection=id_.number),
             store_receipts=self._store,
@@ -102,11 +103,10 @@ class Slot:
             random=random.random,
             on_late_answer=self._note_late,
             on_answer=self._note_answer,
+            owned=self._owned,
             listeners=shared.listeners,
         )
-        self.carriage = LinkCarriage(
-            self.link, name=id_.link, window=configured.window, owned=lambda: shared.holds(id_.lease)
-        )
+        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window, owned=self._owned)
         self.tell = Teller(
             link=id_.link,
             connection=id_.number,
