@@ -167,7 +167,7 @@ class LiveFigures(Struct, kw_only=True):
     refused: int
     throttled: Annotated[int, Meta(description="Of those refused: too many at once.")]
     in_doubt: int
-    not_sent: Annotated[int, Meta(description="Taken back before an octet was written.")]
+    not_sent: Annotated[int, Meta(description="Not an octet was written; each try counts.")]
     delivered: Annotated[int, Meta(description="Receipts that say so.")]
     failed: int
     pending: Annotated[int, Meta(description="Receipts that decide nothing.")]

@@ -5,7 +5,7 @@ Phone numbers, texts and secrets never show in a repr, so that no log line or er
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.values import Lane
@@ -98,8 +98,12 @@ class Reply:
     gsm: bool = False
 
 
-PartKey = tuple[UUID, int]
-"""A message and the number of its part: comes back with an answer that was late."""
+class PartKey(NamedTuple):
+    """A message, the number of its part and the attempt: comes back with an answer that was late."""
+
+    message: UUID
+    part: int
+    attempt: int
 
 
 class Carriage(Protocol):

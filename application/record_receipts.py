@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from application import phone_tokens
-from application.carriage import Receipt
+from application.carriage import PartKey, Receipt
 from application.phone_tokens import is_of, number_of
 from application.ports import (
     Committed,
@@ -164,11 +164,13 @@ class ReceiptRecorder:
             return None
         return KnownPart(message=id_, part=part, phone=_token_of(held, state))
 
-    async def record_late_answer(self, link: str, id_: UUID, part: SubmittedPart) -> None:
+    async def record_late_answer(self, link: str, key: PartKey, carrier_id: str) -> None:
         """A submit answer that came after its time: the id is kept, so that the receipt finds its message.
 
         The late answers of a long message add up, in whatever order, until every part is known to be taken.
+        Those of an attempt after which another one began do not: its parts are not the other one's.
         """
+        id_, part = key.message, SubmittedPart(number=key.part, carrier_id=carrier_id)
         context = Context(actor=f"link:{link}")
         for _ in range(MAX_TRIES):
             history = (await self._store.load([id_]))[id_]
@@ -182,9 +184,11 @@ class ReceiptRecorder:
                 phone=await self._token(id_, state),
             )
             events = (
-                state.record_submitted(parts=(part,))
+                state.record_submitted(parts=(part,), attempt=key.attempt)
                 if state.accepted.parts == 1
-                else state.record_in_doubt(reason="the answer of a part came late", taken=(part,))
+                else state.record_in_doubt(
+                    reason="the answer of a part came late", taken=(part,), attempt=key.attempt
+                )
             )
             entry = Entry(
                 stream=id_, version=history[-1].version, context=context, events=events, rows=(row,)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 from uuid import UUID
 
-from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, Refused, Taken
+from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, PartKey, Refused, Taken
 from application.phone_tokens import token
 from application.ports import Committed, Conflict, Entry, Now, PartRow, Sleep, Store, Vault
 from application.settling import Settling
@@ -275,7 +275,8 @@ class MessageSubmitter:
 
     async def _send(self, started: _Started, number: int) -> Answer:
         """One part; what the carrier certainly does not have is tried again for a while."""
-        part, key = started.parts[number - 1], (started.id, number)
+        part = started.parts[number - 1]
+        key = PartKey(started.id, number, started.state.attempt)
         answer = await self._carriage.submit(part, key)
         for pause in _PAUSES_SECONDS:
             if not _worth_another_try(answer):
@@ -287,7 +288,10 @@ class MessageSubmitter:
         return answer
 
     async def _record(self, started: _Started, answers: Sequence[Answer]) -> None:
-        """The fact that the answers make; decided again where a receipt or a late answer came between."""
+        """The fact that the answers make; decided again where somebody came between.
+
+        Where a later attempt has begun meanwhile, only the ids are kept, so that receipts find the message.
+        """
         taken = tuple(
             SubmittedPart(number=number, carrier_id=answer.carrier_id)
             for number, answer in enumerate(answers, 1)
@@ -296,7 +300,7 @@ class MessageSubmitter:
         rows = tuple(_row(self._carriage.name, started, part) for part in taken)
         state, version = started.state, started.version
         for _ in range(MAX_TRIES):
-            events = _decide(state, answers, taken)
+            events = _decide(state, started.state.attempt, answers, taken)
             (outcome,) = await self._store.commit(
                 [
                     Entry(
@@ -330,19 +334,21 @@ class MessageSubmitter:
 
 
 def _decide(
-    state: Message, answers: Sequence[Answer], taken: tuple[SubmittedPart, ...]
+    state: Message, attempt: int, answers: Sequence[Answer], taken: tuple[SubmittedPart, ...]
 ) -> tuple[MessageEvent, ...]:
     if len(taken) == len(answers):
-        return state.record_submitted(parts=taken)
+        return state.record_submitted(parts=taken, attempt=attempt)
     for answer in answers:
         if isinstance(answer, InDoubt):
-            return state.record_in_doubt(reason=answer.reason, taken=taken)
+            return state.record_in_doubt(reason=answer.reason, taken=taken, attempt=attempt)
     refused = next((a for a in answers if isinstance(a, Refused)), None)
     if refused is not None:
-        return state.record_refused(code=refused.code, retryable=refused.retryable, taken=taken)
+        return state.record_refused(
+            code=refused.code, retryable=refused.retryable, taken=taken, attempt=attempt
+        )
     if taken:
-        return state.record_in_doubt(reason="only some parts were sent", taken=taken)
-    return state.record_refused(code="local:not-sent", retryable=True)
+        return state.record_in_doubt(reason="only some parts were sent", taken=taken, attempt=attempt)
+    return state.record_refused(code="local:not-sent", retryable=True, attempt=attempt)
 
 
 def _worth_another_try(answer: Answer) -> bool:

@@ -17,7 +17,7 @@ _GATHER_SECONDS = 0.01
 class LinkCarriage:
     """Gives out as many places as the link's window has. Everything runs in one event loop.
 
-    Nothing goes out while `owned` says no: the connection may be somebody else's by now.
+    No place is given while `owned` says no: the connection may be somebody else's by now.
     """
 
     def __init__(
@@ -72,13 +72,14 @@ class LinkCarriage:
 
     async def submit(self, part: Part, key: PartKey) -> Answer:
         """Hand a part over and wait for what becomes of it."""
-        if not self._owned():
-            return NotSent("not owned", ended=self._closing)
-        self._submitting.add(key[0])
+        self._submitting.add(key.message)
         try:
-            return await self._link.submit(part, key=key)
+            answer = await self._link.submit(part, key=key)
         finally:
-            self._submitting.discard(key[0])
+            self._submitting.discard(key.message)
+        # A link that is finished because it is somebody else's takes the part no more, though it is open still.
+        lost = self._closing and not self._owned()
+        return NotSent(answer.reason, ended=True) if lost and isinstance(answer, NotSent) else answer
 
     def _free(self) -> int:
         """Places nobody has, bounded by what the link can take beyond what is promised already."""

@@ -20,7 +20,6 @@ from application.settling import Settling
 from application.submit_messages import MessageSubmitter, Via
 from domain.events import Event
 from domain.events.link import Configured, Connected, Lost
-from domain.events.message import SubmittedPart
 from domain.values import Lane
 from infrastructure.abandoned import Takeover, doubt_abandoned
 from infrastructure.background import Background
@@ -93,10 +92,11 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._watch = shared.circuits.watch(configured)
         self._figures = Figures(since=time.monotonic())
+        self._owned = lambda: shared.holds(id_.lease)
         self._condition = ConditionLog(
             platform.store,
             stream=condition_stream(id_.link, id_.number),
-            owned=lambda: shared.holds(id_.lease),
+            owned=self._owned,
             background=shared.background,
         )
         self.link = CarrierLink(
@@ -108,11 +108,10 @@ class Slot:
             random=random.random,
             on_late_answer=self._note_late,
             on_answer=self._note_answer,
+            owned=self._owned,
             listeners=shared.listeners,
         )
-        self.carriage = LinkCarriage(
-            self.link, name=id_.link, window=configured.window, owned=lambda: shared.holds(id_.lease)
-        )
+        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window, owned=self._owned)
         self.tell = Teller(
             link=id_.link,
             connection=id_.number,
@@ -243,10 +242,8 @@ class Slot:
 
     def _note_late(self, key: object, answer: Answer) -> None:
         """An answer after its time: the carrier's id is worth keeping."""
-        if isinstance(answer, Taken) and isinstance(key, tuple):
-            part_key: PartKey = key
-            part = SubmittedPart(number=part_key[1], carrier_id=answer.carrier_id)
-            link = self._id.link
+        if isinstance(answer, Taken) and isinstance(key, PartKey):
+            link, carrier_id = self._id.link, answer.carrier_id
             self._shared.background.spawn(
-                lambda: self._shared.receipts.record_late_answer(link, part_key[0], part)
+                lambda: self._shared.receipts.record_late_answer(link, key, carrier_id)
             )

@@ -133,18 +133,35 @@ class Message:
             return ()
         return (Cancelled(reason=reason, of=self.dimensions),)
 
-    def record_submitted(self, *, parts: tuple[SubmittedPart, ...]) -> tuple[MessageEvent, ...]:
-        """The carrier took every part; also the late answer to a submission in doubt."""
-        if self.status not in (Status.SUBMITTING, Status.IN_DOUBT):
+    def record_submitted(
+        self, *, parts: tuple[SubmittedPart, ...], attempt: int | None = None
+    ) -> tuple[MessageEvent, ...]:
+        """The carrier took every part of an attempt (the latest, where none is named).
+
+        Also the late answer to a submission in doubt; one that a person wants sent again is not sent then.
+        """
+        called_off = self.status is Status.ACCEPTED and self.doubted
+        open_ = called_off or self.status in (Status.SUBMITTING, Status.IN_DOUBT)
+        if not open_ or self._is_over(attempt):
             return ()
         return (Submitted(link=self.link, parts=parts),)
 
     def record_refused(
-        self, *, code: str, retryable: bool, taken: tuple[SubmittedPart, ...] = ()
+        self,
+        *,
+        code: str,
+        retryable: bool,
+        taken: tuple[SubmittedPart, ...] = (),
+        attempt: int | None = None,
     ) -> tuple[MessageEvent, ...]:
-        """The carrier refused. For the moment: it waits again. For good: it fails, refunded if none has it."""
-        if self.status is not Status.SUBMITTING:
+        """The carrier refused. For the moment: it waits again. For good: it fails, refunded if none has it.
+
+        Ends a doubt about the same attempt where nothing says that the carrier has a part of it after all.
+        """
+        if self._is_over(attempt) or self.status not in (Status.SUBMITTING, Status.IN_DOUBT):
             return ()
+        if self.status is Status.IN_DOUBT and (taken or self.taken or self.reports):
+            return self.record_in_doubt(reason="only some parts were taken", taken=taken)
         again = retryable and not taken and self.attempt < MAX_ATTEMPTS
         refused = SubmissionRefused(
             link=self.link,
@@ -161,18 +178,24 @@ class Message:
         return refused, Failed(cause=Cause.REFUSED, code=code, refunded=refunded, of=self.dimensions)
 
     def record_in_doubt(
-        self, *, reason: str, taken: tuple[SubmittedPart, ...] = ()
+        self, *, reason: str, taken: tuple[SubmittedPart, ...] = (), attempt: int | None = None
     ) -> tuple[MessageEvent, ...]:
         """Sent and not answered, or answered for some parts only; late answers add up until it is submitted."""
+        if self._is_over(attempt):
+            return ()
         if self.status is Status.SUBMITTING:
             return (SubmissionInDoubt(link=self.link, reason=reason, taken=taken),)
         known = {part.number: part for part in (*self.taken, *taken)}
-        if self.status is not Status.IN_DOUBT or len(known) == len(self.taken):
-            return ()
         parts = tuple(known[number] for number in sorted(known))
         if len(parts) == self.accepted.parts:
             return self.record_submitted(parts=parts)
+        if self.status is not Status.IN_DOUBT or len(parts) == len(self.taken):
+            return ()
         return (SubmissionInDoubt(link=self.link, reason=reason, taken=parts),)
+
+    def _is_over(self, attempt: int | None) -> bool:
+        """Whether a later attempt has begun: what is said about an earlier one decides nothing about it."""
+        return attempt not in (None, self.attempt)
 
     def resolve_doubt(self, *, resend: bool, reason: str) -> tuple[MessageEvent, ...]:
         """A person decides: send again, or give it up (refunded only where delivery is what is charged)."""

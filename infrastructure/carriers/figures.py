@@ -23,6 +23,8 @@ REPORTED_SECONDS = 600
 OTHER = "other"
 """The code of what has none that could be shown, or came after too many others."""
 
+_OURS = "local:"
+"""Codes with which we refuse a part ourselves begin so: no carrier answered it."""
 _MOST_CODES = 32
 _CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9:_.-]{1,20}", re.ASCII)
 """Carriers' codes are short numbers; seven digits on end could be part of somebody's number."""
@@ -62,14 +64,15 @@ class Figures:
     """Two buckets: delivered, failed."""
 
     def answered(self, answer: Answer, seconds: float, now: float) -> None:
-        """The carrier answered a part after so long; what is in doubt was not answered."""
+        """What became of a part after so long; what is in doubt was not answered, what was not sent not asked."""
         kind = type(answer)
         if kind is Taken:
             self.taken += 1
             self.answers.add(seconds, now)
         elif isinstance(answer, Refused):
             self._refuse(answer, now)
-            self.answers.add(seconds, now)
+            if not answer.code.startswith(_OURS):
+                self.answers.add(seconds, now)
         elif isinstance(answer, InDoubt):
             self.in_doubt += 1
             self._fail(f"in doubt: {answer.reason}", now)

@@ -57,7 +57,7 @@ class _Handed:
     part: Part
     key: Key
     future: asyncio.Future[Answer]
-    sent_at: float = 0.0
+    sent_at: float | None = None
 
 
 class CarrierLink:
@@ -65,9 +65,10 @@ class CarrierLink:
 
     `store_receipts` and `store_replies` get batches; only when they return is the carrier told that we
     have them, and when they raise the carrier sends them again. `on_late_answer` gets the key and the
-    answer of a part that was in doubt for want of this answer. `on_answer` gets every answer on a connection
-    (a late one is the part's second) and the seconds since the part was handed to it. `clock` gives seconds that
-    only go forward, `now` the time of day, which some protocols write, `random` 0 to 1 for the jitter.
+    answer of a part that was in doubt for want of this answer. `on_answer` gets every answer (a late one is the
+    part's second) and the seconds since the part was handed to a connection, 0 where it never was. `clock` gives
+    seconds that only go forward, `now` the time of day, which some protocols write, `random` 0 to 1 for the jitter.
+    While `owned` says no, no part is handed to a connection: it may be somebody else's by now.
     Links whose carriers come to them share a port by sharing `listeners`.
     Everything runs in one event loop and one thread. Raises ValueError for a protocol that nobody here speaks.
     """
@@ -83,6 +84,7 @@ class CarrierLink:
         store_replies: StoreReplies | None = None,
         on_late_answer: Callable[[Key, Answer], None] | None = None,
         on_answer: Callable[[Answer, float], None] = lambda _answer, _seconds: None,
+        owned: Callable[[], bool] = lambda: True,
         now: Callable[[], datetime] = china_now,
         listeners: SgipListeners | None = None,
     ) -> None:
@@ -92,6 +94,7 @@ class CarrierLink:
         self._clock = clock
         self._on_late_answer = on_late_answer
         self._on_answer = on_answer
+        self._owned = owned
         self._bucket = TokenBucket(settings.rate_per_second, now=clock())
         self._intake = Intake(
             store_receipts=store_receipts,
@@ -144,7 +147,7 @@ class CarrierLink:
         handed = _Handed(part, key, asyncio.get_running_loop().create_future())
         bound = self._connection is not None and self._connection.bound
         if self._closing.is_set() or not (bound or self._changes_over):
-            handed.future.set_result(NotSent("not bound", ended=self._closing.is_set()))
+            self._resolve(handed, NotSent("not bound", ended=self._closing.is_set()))
         elif self._connection is None or self._queue or self.capacity() <= 0:
             self._queue.append(handed)
             self._wake()
@@ -302,6 +305,9 @@ class CarrierLink:
     # Handing over.
 
     def _send(self, connection: Connection, handed: _Handed) -> None:
+        if not self._owned():
+            self._resolve(handed, NotSent("not owned", ended=self._closing.is_set()))
+            return
         handed.sent_at = self._clock()
         try:
             connection.submit(handed.part, handed)
@@ -323,6 +329,7 @@ class CarrierLink:
 
     def _resolve(self, handed: _Handed, answer: Answer) -> None:
         """A caller who no longer waits gets a real answer as a late one."""
+        self._on_answer(answer, 0.0 if handed.sent_at is None else self._clock() - handed.sent_at)
         if not handed.future.done():
             handed.future.set_result(answer)
         elif self._on_late_answer is not None and not isinstance(answer, NotSent | InDoubt):
@@ -352,9 +359,7 @@ class CarrierLink:
     def _answered(self, event: Answered) -> None:
         if isinstance(event.answer, Refused) and event.answer.throttled:
             self._bucket.throttled(self._clock())
-        handed = cast("_Handed", event.token)
-        self._on_answer(event.answer, self._clock() - handed.sent_at)
-        self._resolve(handed, event.answer)
+        self._resolve(cast("_Handed", event.token), event.answer)
 
     # Waiting for capacity.
 

@@ -249,7 +249,7 @@ async def test_killed_at_any_step_and_run_again_it_is_posted_once():
 
 async def dying(office: Office, step: int, work: Callable[[MemoryStore], Awaitable[object]]) -> None:
     """Do something in a process that dies at a step."""
-    process = Process(Random(step), dies_at=step)
+    process = Process(Random(step), ends_at=step)
     store = MemoryStore(now=lambda: office.now, disk=office.store.disk, pause=process.store_step)
 
     async def live() -> None:

@@ -10,7 +10,6 @@ from application.settle_messages import resolve_doubt
 from domain.aggregates.message import Status
 from domain.events.contract import Terms
 from domain.events.ledger import Debited, Refunded
-from domain.events.message import SubmittedPart
 from domain.values import ChargeOn
 from tests.application.office import BY, LINK, OTHER_PHONE, Office, story
 
@@ -188,7 +187,7 @@ async def test_a_carrier_that_contradicts_itself_in_one_batch_moves_the_money_ea
 async def test_a_late_answer_submits_a_message_in_doubt_and_lets_its_receipt_find_it():
     office = await Office().open()
     id_ = await in_doubt(office)
-    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
     assert office.message(id_).status is Status.SUBMITTED
     await office.report(("L1", "DELIVRD"))
     assert office.message(id_).status is Status.DELIVERED
@@ -199,8 +198,7 @@ async def test_the_late_answers_of_all_parts_add_up_to_a_submission():
     office = await Office().open()
     id_ = await in_doubt(office, text="字" * 150)
     for number in (3, 1, 2):
-        part = SubmittedPart(number=number, carrier_id=f"L{number}")
-        await office.recorder.record_late_answer(LINK, id_, part)
+        await office.recorder.record_late_answer(LINK, PartKey(id_, number, 1), f"L{number}")
     state = office.message(id_)
     assert state.status is Status.SUBMITTED
     assert [part.carrier_id for part in state.taken] == ["L1", "L2", "L3"]
@@ -214,7 +212,7 @@ async def test_a_late_answer_that_comes_before_the_others_are_recorded_is_not_fo
     async def first_too_late(part: Part, key: PartKey) -> Taken | InDoubt:
         if key[1] == 1:
             return InDoubt("no answer in time")
-        await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+        await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
         return Taken("C2")
 
     office.carriage.script = first_too_late
@@ -223,11 +221,48 @@ async def test_a_late_answer_that_comes_before_the_others_are_recorded_is_not_fo
 
 
 @story
+async def test_a_late_answer_to_an_attempt_before_the_latest_keeps_the_id_only():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
+    await office.submit(id_)
+    assert (office.message(id_).status, office.message(id_).attempt) == (Status.IN_DOUBT, 2)
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
+    assert office.message(id_).status is Status.IN_DOUBT
+    await office.report(("L1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_late_answers_to_parts_of_two_attempts_do_not_make_one_submission():
+    office = await Office().open()
+    id_ = await in_doubt(office, text=LONG)
+    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
+    await office.submit(id_)
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 2, 2), "L2")
+    state = office.message(id_)
+    assert (state.status, [part.carrier_id for part in state.taken]) == (Status.IN_DOUBT, ["L2"])
+
+
+@story
+async def test_a_late_answer_calls_off_the_resend_that_has_not_begun():
+    office = await Office().open()
+    id_ = await in_doubt(office)
+    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
+    office.carriage.sent.clear()
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+    assert office.carriage.sent == []
+
+
+@story
 async def test_a_late_answer_for_a_message_with_an_outcome_keeps_the_id_only():
     office = await Office().open()
     id_ = await in_doubt(office)
     await resolve_doubt(office.store, id_, resend=False, reason="too late", context=BY)
-    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=1, carrier_id="L1"))
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
     assert office.message(id_).status is Status.FAILED
     await office.report(("L1", "DELIVRD"))
     assert office.message(id_).status is Status.DELIVERED
@@ -360,7 +395,7 @@ async def test_nobody_guesses_which_of_two_parts_in_doubt_a_receipt_belongs_to()
     id_ = await in_doubt(office, text=LONG)
     await office.report(("X1", "DELIVRD"))
     assert await office.recorder.match_doubtful() == 0
-    await office.recorder.record_late_answer(LINK, id_, SubmittedPart(number=2, carrier_id="X1"))
+    await office.recorder.record_late_answer(LINK, PartKey(id_, 2, 1), "X1")
     await office.recorder.match_held()
     assert dict(office.message(id_).reports) == {2: "DELIVRD"}
 

@@ -1,13 +1,15 @@
 """A submission is durable before its first octet, and whatever happens a carrier gets nothing twice by itself."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from application.carriage import InDoubt, NotSent, Part, PartKey, Refused, Taken
+from application.carriage import Answer, InDoubt, NotSent, Part, PartKey, Refused, Taken
 from application.manage_contracts import suspend
+from application.ports import Entry
 from application.settle_messages import cancel, doubt_abandoned, resolve_doubt
 from application.submit_messages import Via
 from domain.aggregates.message import Status
@@ -311,6 +313,184 @@ async def test_a_receipt_that_comes_before_the_record_of_its_answer_is_not_overw
     office.carriage.script = take
     await office.submit(id_)
     assert office.message(id_).status is Status.DELIVERED
+
+
+# Answers that are recorded late: the worker was frozen, or the database away.
+
+
+def overtaken(office: Office, id_: UUID, *decisions: Callable[[], Awaitable[object]]) -> None:
+    """Before the next commit another worker doubts the message, and then this happens."""
+
+    async def meanwhile() -> None:
+        await doubt_abandoned(office.store, [id_], context=BY)
+        for decision in decisions:
+            await decision()
+
+    office.store.meanwhile = meanwhile
+
+
+def once_overtaken(
+    office: Office, id_: UUID, answer: Script, *decisions: Callable[[], Awaitable[object]]
+) -> None:
+    """The first attempt is answered so, and overtaken before its answers are recorded."""
+
+    def reply(part: Part, key: PartKey) -> Answer:
+        if key.part == 1:
+            overtaken(office, id_, *decisions)
+        given = answer(part, key)
+        assert isinstance(given, Answer)
+        return given
+
+    office.carriage.script = reply
+
+
+def resend(office: Office, id_: UUID) -> Callable[[], Awaitable[object]]:
+    return lambda: resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
+
+
+def give_up(office: Office, id_: UUID) -> Callable[[], Awaitable[object]]:
+    return lambda: resolve_doubt(office.store, id_, resend=False, reason="too late", context=BY)
+
+
+def start_elsewhere(office: Office, id_: UUID) -> Callable[[], Awaitable[object]]:
+    """Another worker begins the next attempt, over another link, and waits for its answer."""
+
+    async def start() -> None:
+        history = office.store.disk.history(id_)
+        events = office.message(id_).start_submission(link="other", now=office.now)
+        await office.store.commit([Entry(stream=id_, version=history[-1].version, context=BY, events=events)])
+
+    return start
+
+
+NOT_TAKEN = [
+    NotSent("link closed", ended=True),
+    Refused("0x00000058", retryable=True, throttled=True),
+    Refused("0x0000000B"),
+]
+
+
+@pytest.mark.parametrize("answer", [*NOT_TAKEN, InDoubt("no answer")])
+@story
+async def test_an_answer_that_is_recorded_after_a_resend_began_leaves_the_new_attempt_alone(answer):
+    office = await Office().open()
+    id_ = await office.accept()
+    once_overtaken(office, id_, answering(answer), resend(office, id_), start_elsewhere(office, id_))
+    await office.submit(id_)
+    state = office.message(id_)
+    assert (state.status, state.attempt) == (Status.SUBMITTING, 2)
+    assert office.topics(id_)[-1] == "submission_started"
+
+
+@story
+async def test_what_was_taken_before_a_resend_began_is_found_by_its_receipt_and_is_not_the_resend_s_answer():
+    office = await Office().open()
+    id_ = await office.accept()
+    once_overtaken(office, id_, answering(Taken("C1")), resend(office, id_), start_elsewhere(office, id_))
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTING
+    await office.report(("C1", "DELIVRD"))
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_what_turns_out_to_have_been_taken_is_not_sent_again_though_a_person_said_so():
+    office = await Office().open()
+    id_ = await office.accept()
+    once_overtaken(office, id_, answering(Taken("C1")), resend(office, id_))
+    await office.submit(id_)
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+    assert parts_sent(office, id_) == [1]
+
+
+@pytest.mark.parametrize("answer", NOT_TAKEN[:2])
+@story
+async def test_what_turns_out_not_to_have_been_taken_leaves_doubt_and_is_sent_again(answer):
+    office = await Office().open()
+    id_ = await office.accept()
+    answers = iter((answer,) * 5)
+    once_overtaken(office, id_, lambda _part, _key: next(answers))
+    await office.submit(id_)
+    assert office.topics(id_)[-2:] == ["submission_in_doubt", "submission_refused"]
+    assert office.message(id_).status is Status.ACCEPTED
+    office.carriage.script = None
+    await office.submit(id_)
+    assert office.message(id_).status is Status.SUBMITTED
+
+
+@story
+async def test_a_refusal_for_good_ends_a_doubt_and_refunds():
+    office = await Office().open()
+    id_ = await office.accept()
+    once_overtaken(office, id_, answering(Refused("0x0000000B")))
+    await office.submit(id_)
+    assert office.message(id_).status is Status.FAILED
+    assert office.totals().net == 0
+
+
+@pytest.mark.parametrize("first", [Taken("C1"), InDoubt("no answer")])
+@pytest.mark.parametrize("second", NOT_TAKEN)
+@story
+async def test_a_long_message_stays_in_doubt_where_a_part_was_taken_or_not_answered(first, second):
+    office = await Office().open()
+    id_ = await office.accept(text=LONG)
+    once_overtaken(office, id_, lambda _part, key: first if key.part == 1 else second)
+    await office.submit(id_)
+    state = office.message(id_)
+    assert state.status is Status.IN_DOUBT
+    assert [part.carrier_id for part in state.taken] == (["C1"] if isinstance(first, Taken) else [])
+
+
+@pytest.mark.parametrize("answer", [*NOT_TAKEN, InDoubt("no answer"), Taken("C1")])
+@story
+async def test_an_answer_that_is_recorded_after_a_person_gave_up_changes_nothing(answer):
+    office = await Office().open()
+    id_ = await office.accept()
+    once_overtaken(office, id_, answering(answer), give_up(office, id_))
+    await office.submit(id_)
+    assert office.message(id_).status is Status.FAILED
+    assert office.topics(id_)[-1] == "failed"
+
+
+@pytest.mark.parametrize("answer", [*NOT_TAKEN, InDoubt("no answer"), Taken("C1")])
+@story
+async def test_an_answer_that_is_recorded_after_a_receipt_said_delivered_changes_nothing(answer):
+    office = await Office().open()
+    id_ = await office.accept()
+    await office.report(("X1", "DELIVRD"))
+    once_overtaken(office, id_, answering(answer), office.recorder.match_doubtful)
+    await office.submit(id_)
+    assert office.message(id_).status is Status.DELIVERED
+    assert office.topics(id_)[-1] == "delivered"
+
+
+@story
+async def test_what_the_carrier_refused_and_reported_on_stays_in_doubt():
+    office = await Office().open()
+    id_ = await office.accept()
+    await office.report(("X1", "ACCEPTD"))
+    once_overtaken(office, id_, answering(NOT_TAKEN[0]), office.recorder.match_doubtful)
+    await office.submit(id_)
+    assert office.topics(id_)[-1] == "receipt_recorded"
+    assert office.message(id_).status is Status.IN_DOUBT
+
+
+@story
+async def test_a_refusal_whose_record_was_done_though_its_answer_was_lost_is_not_the_next_attempt_s():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    def refuse(part: Part, key: PartKey) -> Refused:
+        office.store.answers_once_lost = True
+        office.store.meanwhile = start_elsewhere(office, id_)
+        return Refused("0x00000058", retryable=True)
+
+    answers = iter((NotSent("not bound"),) * 4)
+    office.carriage.script = lambda part, key: next(answers, None) or refuse(part, key)
+    await office.submit(id_)
+    state = office.message(id_)
+    assert (state.status, state.attempt) == (Status.SUBMITTING, 2)
 
 
 # Neighbours.

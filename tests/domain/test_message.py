@@ -153,7 +153,7 @@ def test_a_message_of_which_a_part_was_taken_is_refunded_only_where_delivery_is_
 
 
 def test_a_refusal_of_what_is_not_on_the_wire_is_nothing_to_do():
-    for state in (waiting(), taken(), in_doubt()):
+    for state in (waiting(), taken(), sent_again(), reported(in_doubt(), (1, "DELIVRD"))):
         assert state.record_refused(code="11", retryable=False) == ()
 
 
@@ -188,6 +188,67 @@ def test_a_new_attempt_begins_with_no_part_taken():
     state = after(state, state.record_in_doubt(reason="no answer", taken=(part(1),)))
     state = after(state, state.resolve_doubt(resend=True, reason="asked the carrier"))
     assert after(state, state.start_submission(link="mobile", now=NOW)).taken == ()
+
+
+def test_what_turns_out_not_to_have_been_taken_is_in_doubt_no_longer():
+    state = in_doubt()
+    again = state.record_refused(code="local:not-sent", retryable=True, attempt=1)
+    assert kinds(again) == [SubmissionRefused]
+    assert (after(state, again).status, after(state, again).doubted) == (Status.ACCEPTED, False)
+    for_good = state.record_refused(code="11", retryable=False, attempt=1)
+    assert kinds(for_good) == [SubmissionRefused, Failed]
+    assert after(state, for_good).refunded
+
+
+def test_a_refusal_of_some_parts_leaves_in_doubt_a_message_of_which_others_were_taken():
+    state = in_doubt(parts=3)
+    made = state.record_refused(code="88", retryable=True, taken=(part(2),), attempt=1)
+    assert kinds(made) == [SubmissionInDoubt]
+    state = after(state, made)
+    assert (state.status, state.taken) == (Status.IN_DOUBT, (part(2),))
+    assert state.record_refused(code="88", retryable=True, attempt=1) == ()
+
+
+@pytest.mark.parametrize("status", ["ACCEPTD", "DELIVRD"])
+def test_what_a_carrier_refused_and_reported_on_all_the_same_stays_in_doubt(status):
+    state = reported(in_doubt(parts=2), (1, status))
+    assert state.record_refused(code="88", retryable=True, attempt=1) == ()
+
+
+def test_an_answer_to_an_attempt_after_which_another_began_decides_nothing():
+    first = in_doubt(parts=2)
+    second = after(first, first.resolve_doubt(resend=True, reason="asked the carrier"))
+    second = after(second, second.start_submission(link="other", now=NOW))
+    for state in (second, after(second, second.record_in_doubt(reason="no answer", taken=(part(2),)))):
+        assert state.record_submitted(parts=ids(2), attempt=1) == ()
+        assert state.record_refused(code="88", retryable=True, attempt=1) == ()
+        assert state.record_refused(code="11", retryable=False, attempt=1) == ()
+        assert state.record_in_doubt(reason="late", taken=(part(1),), attempt=1) == ()
+        assert kinds(state.record_submitted(parts=ids(2), attempt=2)) == [Submitted]
+
+
+def test_what_was_taken_after_all_is_not_sent_again():
+    state = sent_again()
+    made = state.record_submitted(parts=ids(1), attempt=1)
+    assert made == (Submitted(link="mobile", parts=ids(1)),)
+    assert after(state, made).start_submission(link="mobile", now=NOW) == ()
+    long = in_doubt(parts=2)
+    long = after(long, long.record_in_doubt(reason="late", taken=(part(1),)))
+    long = after(long, long.resolve_doubt(resend=True, reason="asked the carrier"))
+    assert kinds(long.record_in_doubt(reason="late", taken=(part(2),), attempt=1)) == [Submitted]
+
+
+def test_a_long_message_of_which_some_parts_were_taken_is_sent_again_where_a_person_says_so():
+    state = in_doubt(parts=2)
+    state = after(state, state.resolve_doubt(resend=True, reason="asked the carrier"))
+    assert state.record_in_doubt(reason="late", taken=(part(1),), attempt=1) == ()
+
+
+def test_an_answer_after_a_person_gave_up_changes_nothing():
+    state = in_doubt()
+    state = after(state, state.resolve_doubt(resend=False, reason="too late"))
+    assert state.record_submitted(parts=ids(1), attempt=1) == ()
+    assert state.record_refused(code="88", retryable=True, attempt=1) == ()
 
 
 def test_a_person_may_have_a_doubtful_message_sent_again():

@@ -1,12 +1,13 @@
 """Places are handed out fairly: never more than the window and the link can take, real-time before batch."""
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
 
-from application.carriage import Answer, Part, PartKey, Taken
+from application.carriage import Answer, NotSent, Part, PartKey, Taken
 from domain.values import Lane
 from infrastructure.carriage import LinkCarriage
 from infrastructure.carriers.link import CarrierLink, LinkClosedError
@@ -38,8 +39,8 @@ class Line:
         return answer
 
 
-def carriage(line: Line, *, window: int = 8) -> LinkCarriage:
-    return LinkCarriage(cast("CarrierLink", line), name="one", window=window)
+def carriage(line: Line, *, window: int = 8, owned: Callable[[], bool] = lambda: True) -> LinkCarriage:
+    return LinkCarriage(cast("CarrierLink", line), name="one", window=window, owned=owned)
 
 
 async def settle() -> None:
@@ -78,7 +79,7 @@ async def test_a_place_is_counted_once_while_its_part_is_on_the_wire():
     line = Line(room=2)
     places = carriage(line, window=2)
     assert await places.reserve(Lane.REALTIME, 1) == 1
-    sending = asyncio.create_task(places.submit(PART, (uuid4(), 1)))
+    sending = asyncio.create_task(places.submit(PART, PartKey(uuid4(), 1, 1)))
     await settle()
     assert await places.reserve(Lane.REALTIME, 1) == 1
     line.answers[0].set_result(Taken("1"))
@@ -171,7 +172,7 @@ async def test_a_failed_submission_no_longer_counts_as_on_the_wire():
     line = Line(room=1)
     places = carriage(line, window=1)
     assert await places.reserve(Lane.REALTIME, 1) == 1
-    sending = asyncio.create_task(places.submit(PART, (UUID(int=1), 1)))
+    sending = asyncio.create_task(places.submit(PART, PartKey(UUID(int=1), 1, 1)))
     await settle()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
@@ -220,3 +221,30 @@ async def test_what_is_never_answered_holds_nobody_who_finishes_for_ever():
     await places.reserve(Lane.REALTIME, 1)
     async with asyncio.timeout(5):
         await places.finish(0.05)
+
+
+@story
+async def test_no_place_is_given_on_a_connection_that_is_somebody_elses():
+    owned = False
+    places = carriage(Line(room=100), owned=lambda: owned)
+    waiting = asyncio.create_task(places.reserve(Lane.REALTIME, 1))
+    await settle()
+    assert not waiting.done()
+    owned = True
+    async with asyncio.timeout(5):
+        assert await waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("owned", "finishes", "ended"), [(True, True, False), (False, False, False), (False, True, True)]
+)
+@story
+async def test_who_finishes_and_owns_the_connection_no_more_has_nothing_tried_again(owned, finishes, ended):
+    line = Line(room=100)
+    places = carriage(line, owned=lambda: owned)
+    if finishes:
+        await places.finish(0.05)
+    sending = asyncio.create_task(places.submit(PART, PartKey(UUID(int=1), 1, 1)))
+    await settle()
+    line.answers[0].set_result(NotSent("not owned"))
+    assert await sending == NotSent("not owned", ended=ended)

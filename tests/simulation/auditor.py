@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -155,11 +156,25 @@ def _refunded_by_the_terms(book: Book, takes: list[Take]) -> Iterable[str]:
 
 
 def _sent_once(book: Book, takes: list[Take]) -> Iterable[str]:
-    resends = book.count("doubt_resolved", resend=True)
-    for part in {take.key[1] for take in takes}:
-        times = sum(take.key[1] == part for take in takes)
-        if times > 1 + resends:
-            yield f"the carrier got part {part} {times} times, and a person asked for {resends} more"
+    """An attempt gives the carrier a part once; another attempt gives it one it took only where a person said so."""
+    resent_before = _resends_by_attempt(book)
+    for part in {take.key.part for take in takes}:
+        attempts = sorted(take.key.attempt for take in takes if take.key.part == part)
+        for before, after in pairwise(attempts):
+            if before == after:
+                yield f"the carrier got part {part} twice in attempt {after}"
+            elif resent_before[before] == resent_before[after]:
+                yield f"the carrier got part {part} in attempts {before} and {after}, and nobody asked for that"
+
+
+def _resends_by_attempt(book: Book) -> dict[int, int]:
+    """How often a person had said "send it again" when each attempt began."""
+    resends, found = 0, {}
+    for topic, fact in book.facts:
+        resends += topic == "doubt_resolved" and fact["resend"]
+        if topic == "submission_started":
+            found[fact["attempt"]] = resends
+    return found
 
 
 def _reported(book: Book, takes: list[Take]) -> Iterable[str]:

@@ -1,9 +1,12 @@
-"""A link of the simulated world as the submitting use case sees it: places in a window, and a scripted carrier."""
+"""A link of the simulated world as the submitting use case sees it: places in a window, and a scripted carrier.
+
+Like the real one it gives no places and sends nothing once it is somebody else's.
+"""
 
 import asyncio
 from collections.abc import Callable
 
-from application.carriage import Answer, Part, PartKey
+from application.carriage import Answer, NotSent, Part, PartKey
 from domain.values import Lane
 from tests.simulation.carrier import Carrier
 from tests.simulation.process import Process
@@ -20,6 +23,7 @@ class SimulatedCarriage:
         self._window = window
         self._late = late
         self.used = 0
+        self.owned = True
 
     @property
     def name(self) -> str:
@@ -27,9 +31,11 @@ class SimulatedCarriage:
 
     async def reserve(self, lane: Lane, wanted: int) -> int:  # noqa: ARG002
         await self._process.step()
-        while self.used >= self._window or not self._carrier.connected():
+        while self.owned and (self.used >= self._window or not self._carrier.connected()):
             await asyncio.sleep(0.1)
-            self._process.check()
+            await self._process.awake()
+        if not self.owned:
+            return 0
         given = min(wanted, self._window - self.used)
         self.used += given
         return given
@@ -39,7 +45,9 @@ class SimulatedCarriage:
         assert self.used >= 0, "more places were given back than taken"
 
     async def submit(self, part: Part, key: PartKey) -> Answer:
-        await self._process.step()
+        await self._process.step(to_carrier=True)
+        if not self.owned:
+            return NotSent("not owned", ended=True)
         answer = await self._carrier.submit(part, key, self._late)
-        await self._process.step()
+        await self._process.step(to_carrier=True)
         return answer

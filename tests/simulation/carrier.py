@@ -64,6 +64,8 @@ class Carrier:
         self._busy: set[asyncio.Task[None]] = set()
         self.name = name
         self.takes: list[Take] = []
+        self.awaited: dict[UUID, asyncio.Event] = {}
+        """Who wants to know when a message is handed over."""
         self.refusals = 0
 
     @property
@@ -83,6 +85,8 @@ class Carrier:
         if not self.connected():
             answer.set_result(NotSent("not bound"))
             return answer
+        if key.message in self.awaited:
+            self.awaited[key.message].set()
         self._lines[answer] = None
         self._spawn(self._handle(part, key, answer, late))
         return answer

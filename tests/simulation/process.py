@@ -1,4 +1,4 @@
-"""A process that can be killed at any await: what it does outside passes through doors that then stay shut."""
+"""A process that can be killed or frozen at any await: what it does outside passes through doors that are shut then."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,16 +23,26 @@ class LostAnswer(Exception):  # noqa: N818  (something that happens)
 
 
 class Process:
-    """All tasks started under it die with it, and nothing they do while dying reaches the world."""
+    """All tasks started under it die with it, and nothing they do while dying reaches the world.
 
-    def __init__(self, random: Random, *, dies_at: int | None = None, losses: float = 0.0) -> None:
+    At the step `ends_at` it dies. One that `freezes` stands still instead until it is thawed; of that one only
+    the steps to and from carriers count.
+    """
+
+    def __init__(
+        self, random: Random, *, ends_at: int | None = None, freezes: bool = False, losses: float = 0.0
+    ) -> None:
         self._random = random
-        self._dies_at = dies_at
+        self._ends_at = ends_at
+        self._freezes = freezes
         self._losses = losses
         self._tasks: dict[asyncio.Task[Any], None] = {}
         """In order: a set's order changes from run to run, and with it what a seed means."""
         self.steps = 0
-        self.dead = asyncio.Event()
+        self.dead, self.gone = asyncio.Event(), asyncio.Event()
+        """It is gone when it is dead or frozen: others see no difference."""
+        self._awake = asyncio.Event()
+        self._awake.set()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a task in this process; the tasks it starts belong to the process too."""
@@ -50,18 +60,34 @@ class Process:
     def kill(self) -> None:
         """As SIGKILL does: nothing more is done, nobody is told."""
         self.dead.set()
+        self.gone.set()
         for task in list(self._tasks):
             task.cancel()
 
-    async def step(self) -> None:
-        """A door to the world: the place where the process may die, and where time passes."""
+    def freeze(self) -> None:
+        """It stops in the middle of whatever it does; carriers and store keep what they have for it."""
+        self._awake.clear()
+        self.gone.set()
+
+    def thaw(self) -> None:
+        """It goes on, and knows nothing of the time between."""
+        self._awake.set()
+
+    async def awake(self) -> None:
+        """The frozen wait, the dead do nothing."""
+        await self._awake.wait()
         self.check()
-        self.steps += 1
-        if self.steps == self._dies_at:
-            self.kill()
-            self.check()
+
+    async def step(self, *, to_carrier: bool = False) -> None:
+        """A door to the world: the place where the process may end, and where time passes."""
+        await self.awake()
+        self.steps += to_carrier or not self._freezes
+        if self.steps == self._ends_at:
+            self._ends_at = None
+            (self.freeze if self._freezes else self.kill)()
+            await self.awake()
         await asyncio.sleep(self._random.choice((0.0, 0.0, 0.001, 0.004)))
-        self.check()
+        await self.awake()
 
     async def store_step(self) -> None:
         """A door to the store, where answers can be lost as well."""

@@ -40,7 +40,12 @@ def run(
 
 def dying(planned: Plan, *, at: int) -> Plan:
     """The same world, in which the first worker dies at this step and nobody else does."""
-    return replace(planned, worker_dies_at=at, crash_every=0, losses=0.0)
+    return replace(planned, worker_ends_at=at, freezes=0, crash_every=0, losses=0.0)
+
+
+def freezing(planned: Plan, *, at: int) -> Plan:
+    """The same world, in which the first worker freezes at this step, and every doubt is resolved by a resend."""
+    return replace(planned, worker_ends_at=at, freezes=1, resends=1.0, crash_every=0, losses=0.0)
 
 
 def report(world: World, wrong: list[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from domain.events.contract import Terms
 from domain.values import ChargeOn
 from tests.simulation.carrier import Script
-from tests.simulation.run import dying, fingerprint, report, run, simulate
+from tests.simulation.run import dying, fingerprint, freezing, report, run, simulate
 from tests.simulation.world import plan
 
 SEEDS = 50
@@ -38,6 +38,7 @@ def test_the_worlds_are_not_all_harmless():
         "message.submission_refused",
     }
     assert sum(world.crashes for world in worlds) > 100
+    assert any(world.woken_during_resend for world in worlds)
     assert sum(world.disk.held_ever for world in worlds) > 10
 
 
@@ -55,3 +56,14 @@ def test_a_worker_may_die_at_any_await():
         assert world.crashes == 1
         doubts.add(sum(row.topic == "message.submission_in_doubt" for row in world.disk.log))
     assert len(doubts) > 1, "every death came before or after the submissions: choose other steps"
+
+
+def test_a_worker_may_freeze_while_it_submits_and_wake_while_its_messages_are_sent_again():
+    script = Script(throttle=0.4, silent=0.05, drop=0.2, early=0.2, fail=0.1, refuse=0.1)
+    busy = replace(plan(3), calls=6, scripts={"one": script, "two": script})
+    woken = 0
+    for step in range(1, 61):
+        world, wrong = run(freezing(replace(busy, seed=step), at=step))
+        assert not wrong, f"the worker froze at step {step}\n{report(world, wrong)}"
+        woken += world.woken_during_resend
+    assert woken > 10, "nothing was on the wire again when the worker woke: choose other worlds"

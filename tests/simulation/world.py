@@ -1,6 +1,8 @@
 """The simulated world: clients, one platform that crashes, carriers, sweeps, a person, and time that jumps."""
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -26,7 +28,7 @@ from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
 from domain.events.contract import Terms
 from domain.events.link import Configured
-from domain.events.message import Accepted, SubmittedPart
+from domain.events.message import Accepted
 from domain.recorded import Context
 from domain.values import Carrier as Operator
 from domain.values import Category, ChargeOn, Lane, UnknownPolicy, local_year
@@ -59,8 +61,12 @@ class Plan:
     crash_every: int
     """Steps a process lives on average, 0 for ever."""
     losses: float
-    worker_dies_at: int | None = None
-    """The step at which the first worker dies, whatever `crash_every` says."""
+    freezes: int
+    """So many of the first workers only freeze, on their way to a carrier, and wake when another has taken over."""
+    resends: float = 0.4
+    """Of the doubts that the person resolves: those of which the message is sent again."""
+    worker_ends_at: int | None = None
+    """The step at which the first worker ends, whatever `crash_every` says."""
 
 
 def plan(seed: int) -> Plan:
@@ -83,6 +89,7 @@ def plan(seed: int) -> Plan:
         calls=random.randint(3, 12),
         crash_every=random.choice((0, 60, 250)),
         losses=random.choice((0.0, 0.0, 0.01)),
+        freezes=random.choice((0, 1, 4)),
     )
 
 
@@ -122,6 +129,8 @@ class World:
         self.surprises: list[BaseException] = []
         self.closing = False
         self.worker: Worker | None = None
+        self.frozen = 0
+        self.woken_during_resend = 0
         self.reset_years: set[int] = set()
         self._folded: dict[UUID, tuple[int, Message]] = {}
         self.carriers = {
@@ -135,11 +144,11 @@ class World:
 
     # Processes.
 
-    def process(self, *, dies_at: int | None = None) -> Process:
+    def process(self, *, ends_at: int | None = None, freezes: bool = False) -> Process:
         every = self.plan.crash_every
-        if dies_at is None and every:
-            dies_at = 1 + int(self.random.expovariate(1 / every))
-        return Process(self.random, dies_at=dies_at, losses=self.plan.losses)
+        if ends_at is None and every:
+            ends_at = 1 + int(self.random.expovariate(1 / every))
+        return Process(self.random, ends_at=ends_at, freezes=freezes, losses=self.plan.losses)
 
     def store(self, process: Process) -> MemoryStore:
         return ForgetfulStore(now=self.now, disk=self.disk, pause=process.store_step, forgets=self._forgets)
@@ -249,19 +258,50 @@ class World:
     # The worker.
 
     async def workers(self) -> None:
-        """One worker after another: the next begins when the one before is dead."""
-        first = self.plan.worker_dies_at
-        while True:
-            process = self.process(dies_at=first)
-            first = None
-            self.worker = self._make_worker(process)
+        """One worker after another: the next begins when the one before is dead, or cut off since it is frozen."""
+        for number in itertools.count():
+            ends_at = None if number else self.plan.worker_ends_at
+            process = self.process(ends_at=ends_at, freezes=number < self.plan.freezes)
+            worker = self.worker = self._make_worker(process)
             for _ in range(3):
-                process.start(self._consume(self.worker))
-            process.start(self._match(self.worker))
-            await process.dead.wait()
+                process.start(self._consume(worker))
+            process.start(self._match(worker))
+            await process.gone.wait()
             self.worker = None
             self.crashes += 1
             await asyncio.sleep(self.random.uniform(0.0, 5.0))
+            if not process.dead.is_set():
+                await self._cut_off(worker)
+
+    async def _cut_off(self, worker: Worker) -> None:
+        """A frozen worker's connections are another's: what it left unanswered is in doubt. Once it wakes."""
+        for carriage in worker.carriages.values():
+            carriage.owned = False
+        self.frozen += 1
+        abandoned = self._where(Status.SUBMITTING)
+        start_outside(self._wake(worker, abandoned))
+        await self._sweep(settle_messages.doubt_abandoned, abandoned)
+
+    async def _wake(self, worker: Worker, abandoned: list[UUID]) -> None:
+        """It goes on where it was, at whatever moment, notices that it owns nothing any more, and ends."""
+        if self.random.random() < 0.3:
+            await asyncio.sleep(self.random.choice((0.1, 10.0, 400.0)))
+        else:
+            self.woken_during_resend += await self._sent_again(abandoned)
+        worker.process.thaw()
+        await asyncio.sleep(60)
+        worker.process.kill()
+        self.frozen -= 1
+
+    async def _sent_again(self, ids: list[UUID]) -> bool:
+        """Whether one of these messages, which were on the wire, is there again before long."""
+        again = asyncio.Event()
+        for carrier in self.carriers.values():
+            carrier.awaited |= dict.fromkeys(ids, again)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(900):
+                await again.wait()
+        return again.is_set()
 
     def _make_worker(self, process: Process) -> Worker:
         store, settling = self.store(process), Settling()
@@ -287,14 +327,16 @@ class World:
     async def _consume(self, worker: Worker) -> None:
         """Takes jobs; one that fails or whose process dies goes back to the queue, or is lost with it."""
         while True:
-            worker.process.check()
+            await worker.process.awake()
             if not self.queue:
                 await asyncio.sleep(self.random.uniform(0.1, 2.0))
                 continue
             job = self.queue.pop(0)
             link, lane, ids = job
             try:
-                await worker.submitters[link](ids, lane)
+                if not await worker.submitters[link](ids, lane):
+                    self.queue.append(job)
+                    return
             except asyncio.CancelledError:
                 if self.random.random() < 0.5:
                     self.queue.append(job)
@@ -333,8 +375,7 @@ class World:
     ) -> Callable[[PartKey, CarrierAnswer], None]:
         async def record(key: PartKey, answer: Taken) -> None:
             try:
-                part = SubmittedPart(number=key[1], carrier_id=answer.carrier_id)
-                await recorder.record_late_answer(link, key[0], part)
+                await recorder.record_late_answer(link, key, answer.carrier_id)
             except Exception as error:  # noqa: BLE001
                 self._note(error)
 
@@ -404,7 +445,7 @@ class World:
             await asyncio.sleep(self.random.uniform(100, 400))
             for id_ in self._where(Status.IN_DOUBT):
                 if self.random.random() < 0.5 and not self.closing:
-                    await self._decide(id_, resend=self.random.random() < 0.4)
+                    await self._decide(id_, resend=self.random.random() < self.plan.resends)
 
     async def _decide(self, id_: UUID, *, resend: bool) -> None:
         await self.attempt(
@@ -475,6 +516,7 @@ class World:
         quiet = all(carrier.quiet for carrier in self.carriers.values())
         known = {(row.link, row.carrier_id) for row in self.disk.parts}
         unmatched = any((held.link, held.carrier_id) in known for held in self.disk.held.values())
+        quiet = quiet and not self.frozen
         return quiet and not open_ones and not unmatched and not (reports_due and self._gives_up())
 
     def _gives_up(self) -> bool:

@@ -84,6 +84,7 @@ class Desk:
         self.replies: list[Reply] = []
         self.states: list[LinkState] = []
         self.capacity_when_bound = 0
+        self.owned = True
         self.late: list[tuple[Key, Answer]] = []
         self.answers: list[Answer] = []
         self.seconds: list[float] = []
@@ -95,6 +96,7 @@ class Desk:
             on_state=self.note,
             on_late_answer=lambda key, answer: self.late.append((key, answer)),
             on_answer=self.note_answer,
+            owned=lambda: self.owned,
             clock=clock,
             random=lambda: 0.5,
             listeners=listeners,

@@ -111,6 +111,13 @@ def test_answers_are_counted_by_what_they_say():
     assert figures.refusals == {"8": 1, "5": 1}
 
 
+def test_a_part_that_we_refuse_ourselves_is_counted_and_has_no_answer_time():
+    figures = Figures(since=0.0)
+    figures.answered(Refused("local:unfit"), 0.0, 5.0)
+    assert figures.refusals == {"local:unfit": 1}
+    assert sum(figures.answers.ever()) == 0
+
+
 def test_only_what_the_carrier_answered_has_an_answer_time():
     figures = Figures(since=0.0)
     for answer in (Taken("1"), Refused("8"), InDoubt("no answer"), NotSent("x")):

@@ -148,6 +148,69 @@ def test_nothing_is_sent_while_the_link_is_not_bound(run):
     run(play())
 
 
+def test_nothing_is_sent_over_a_connection_that_is_somebody_elses(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
+            await our.link.ready()
+            our.owned = False
+            assert await our.link.submit(part()) == NotSent("not owned")
+            our.owned = True
+            assert isinstance(await our.link.submit(part()), Taken)
+            assert simulator.counters.submitted == 1
+
+    run(play())
+
+
+def test_what_waits_behind_a_full_window_is_not_sent_once_the_connection_is_somebody_elses(run):
+    async def play() -> None:
+        go = asyncio.Event()
+        submitted = 0
+
+        async def answer_when_told(peer: RawPeer) -> None:
+            nonlocal submitted
+            await peer.let_in()
+            while True:
+                submit = await peer.expect("submit_sm")
+                submitted += 1
+                await go.wait()
+                peer.send(Pdu("submit_sm_resp", submit.sequence, 0, {"message_id": "m"}))
+
+        async with raw_carrier(answer_when_told) as port, desk(port, window=1) as our:
+            await our.link.ready()
+            futures = [our.link.submit(part(number)) for number in range(4)]
+            await until(lambda: submitted == 1)
+            our.owned = False
+            go.set()
+            first, *others = await asyncio.gather(*futures)
+            assert (first, others) == (Taken("m"), [NotSent("not owned")] * 3)
+            assert our.link.queued == 0
+            our.owned = True
+            assert isinstance(await our.link.submit(part()), Taken)
+            assert submitted == 2
+
+    run(play())
+
+
+def test_every_part_is_counted_also_one_that_never_left(run):
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, desk(simulator.port, window=1) as our:
+            assert await our.link.submit(part()) == NotSent("not bound")
+            await our.link.ready()
+            our.owned = False
+            await our.link.submit(part())
+            our.owned = True
+            assert await our.link.submit(part(text="长" * 200)) == Refused("local:unfit")
+            assert our.answers == [NotSent("not bound"), NotSent("not owned"), Refused("local:unfit")]
+            assert our.seconds[:2] == [0.0, 0.0]
+            written, queued = our.link.submit(part(1)), our.link.submit(part(2))
+            closing = asyncio.create_task(our.link.close())
+            assert (await queued, type(await written)) == (NotSent("link closed", ended=True), Taken)
+            assert our.answers[3:] == [NotSent("link closed", ended=True), await written]
+            await closing
+
+    run(play())
+
+
 def test_a_refused_part_is_answered_with_the_carriers_code(run):
     async def play() -> None:
         script = Script(refusal_rate=1.0, refusal_codes=(0x0B,))
