@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 import yaml
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from domain.events.link import Broken, Connected
@@ -162,6 +164,7 @@ def test_metrics_have_the_figures_of_each_connection(door: Door):
         f"smsledger_link_throttled_total{{{one}}} 4.0",
         f"smsledger_link_window_used{{{one}}} 5.0",
         f"smsledger_link_rate_limit{{{one}}} 100.0",
+        f"smsledger_link_last_error_timestamp_seconds{{{one}}} 1.77241499e+09",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.01')}}} 50.0",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.1')}}} 50.0",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.22')}}} 99.0",
@@ -170,6 +173,21 @@ def test_metrics_have_the_figures_of_each_connection(door: Door):
         f"smsledger_link_receipt_lag_seconds_bucket{{{upto('2.2')}}} 90.0",
     ):
         assert line in lines, line
+
+
+def test_metrics_say_since_when_a_link_is_as_it_is(door: Door):
+    tell(door, FIGURES)
+    (link,) = monitored(door)["links"]
+    ((labels, since),) = samples(door)["smsledger_link_state_since_timestamp_seconds"]
+    assert labels == {"link": LINK}
+    assert datetime.fromtimestamp(since, UTC) == datetime.fromisoformat(link["since"])
+
+
+def test_what_has_no_limit_and_made_no_error_has_no_series_for_them(door: Door):
+    tell(door, replace(FIGURES, rate=None, last_error="", last_error_at=0.0))
+    found = samples(door)
+    assert found["smsledger_link_window_used"] == [({"link": LINK, "connection": "1"}, 5.0)]
+    assert not {"smsledger_link_rate_limit", "smsledger_link_last_error_timestamp_seconds"} & set(found)
 
 
 def test_a_link_that_no_worker_tells_of_is_not_up_and_has_no_counters(door: Door):
