@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from infrastructure.simulator.script import PlannedReceipt, Script
 from infrastructure.simulator.server import Simulator, serve
 from infrastructure.simulator.speech import Submit
 from tests.infrastructure.carriers.rig import SYSTEM_ID, Desk, carrier, desk, part, until
+from tests.support.ports import free_port
 
 PHONE = "8613800138000"
 FLOOD = 8_000
@@ -64,17 +64,6 @@ PROTOCOLS = {
 @pytest.fixture(params=list(PROTOCOLS))
 def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def free_port() -> int:
-    """A port below those that systems give to clients: it is still free when the link listens a second time."""
-    while True:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))) as found,
-        ):
-            port: int = found.getsockname()[1]
-            return port
 
 
 def meeting(protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
