@@ -1,6 +1,8 @@
 """What operators see of links: in /v1/monitoring, in /metrics, and what the alerts of the rules file ask for."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.support.read_models import catch_up
 from tests.support.sample import LINK, make_sample, settings_for
 
 ROOT = Path(__file__).resolve().parents[2]
+CASES = ROOT / "deploy" / "prometheus-rules.test.yml"
 RULES, OPERATIONS = ROOT / "deploy" / "prometheus-rules.yml", ROOT / "docs" / "operations.md"
 FIGURES = ConnectionFigures(
     link=LINK,
@@ -263,6 +266,21 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do_in_both_languages():
         assert set(notes) == {"summary", "summary_zh", "description", "description_zh"}
         assert re.search("[\u4e00-\u9fff]", notes["summary_zh"]), rule["alert"]
         assert re.search("[\u4e00-\u9fff]", notes["description_zh"]), rule["alert"]
+
+
+def test_every_alert_is_made_to_fire_by_a_case_of_promtools():
+    text = CASES.read_text(encoding="utf-8")
+    fired = set(re.findall(r'alertname="(\w+)", alertstate="firing"', text))
+    assert fired == {rule["alert"] for rule in alerts()}
+
+
+def test_promtool_finds_that_the_alerts_fire_when_they_should():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool, which comes with Prometheus, is not on this machine")
+    for words in (("check", "rules", str(RULES)), ("test", "rules", str(CASES))):
+        done = subprocess.run([promtool, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("code", ["13800138000", "\n"])
