@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from infrastructure.carriers.link import LinkClosedError
-from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Taken
+from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Refused, Taken
 from infrastructure.simulator.account import Owed
 from infrastructure.simulator.receipts import receipt_for
 from infrastructure.simulator.script import PlannedReceipt, Script
@@ -96,6 +96,15 @@ def test_nothing_is_sent_while_the_link_is_not_bound(run):
         our = Desk(settings(1))
         assert our.link.capacity() == 0
         assert await our.link.submit(part()) == NotSent("not bound")
+
+    run(play())
+
+
+def test_a_refused_part_is_answered_with_the_carriers_code(run):
+    async def play() -> None:
+        script = Script(refusal_rate=1.0, refusal_codes=(0x0B,))
+        async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
+            assert await our.send(part()) == [Refused("0x0B")]
 
     run(play())
 
