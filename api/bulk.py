@@ -36,7 +36,6 @@ from domain.values import Lane
 from infrastructure.bootstrap import Platform
 
 MAX_MESSAGES = 1_000
-OF_A_CALL = ("reference_invalid", "idempotency_key_invalid", "overloaded")
 router = APIRouter(tags=["messages"])
 _log = logging.getLogger(__name__)
 

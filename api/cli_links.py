@@ -73,7 +73,7 @@ def enable(name: Name, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: smsledger link disable mobile --reason maintenance")
 def disable(name: Name, reason: Reason, as_json: AsJson = False) -> None:
-    """Route no more messages to it; what waits for it waits on."""
+    """Route no more messages to it, end its connections, give what waits to other links after five seconds."""
     from application.manage_links import disable_link
 
     done = work(lambda made: disable_link(made.store, name=name, reason=reason, context=operator()))

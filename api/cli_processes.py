@@ -52,7 +52,7 @@ def api(
 
 
 def worker() -> None:
-    """Own the links that nobody else owns, carry messages and bring receipts home.
+    """Own connections of links that nobody else owns, carry messages and bring receipts home.
 
     Example: smsledger worker
     """
@@ -74,7 +74,7 @@ def dispatcher() -> None:
 
 
 def projector() -> None:
-    """Keep the read models up with the log. A second one waits for its turn.
+    """Keep the read models up with the log. Each has one owner; several projectors share them among themselves.
 
     Example: smsledger projector
     """

@@ -167,7 +167,7 @@ async def enable(request: Request, name: Name, key: Operator) -> Response:
     ),
 )
 async def disable(request: Request, name: Name, key: Operator) -> Response:
-    """Its connections end; what waits for it waits on."""
+    """Its connections end. What waits goes to other links after five seconds; what no other link takes waits on."""
     platform, body = platform_of(request), await body_of(request, LinkReason)
     await manage_links.disable_link(
         platform.store, name=name, reason=body.reason, context=context_of(request, key)

@@ -21,6 +21,7 @@ from api.errors import FORESEEN, Unreadable, handle
 from domain.errors import NotFound
 from infrastructure.simulator.carriers import DEEDS, Carriers, PortTaken
 from infrastructure.simulator.phone import Coding
+from infrastructure.simulator.speech import Condition
 
 __all__ = ["control_app", "control_port"]
 
@@ -50,6 +51,14 @@ class Reply(msgspec.Struct, forbid_unknown_fields=True):
     account: str | None = None
 
 
+class UserReport(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of what became of a subscriber."""
+
+    phone: str
+    condition: Condition
+    account: str | None = None
+
+
 def control_app(carriers: Carriers) -> Starlette:
     """The application over carriers that run in the same event loop."""
     door = _Door(carriers)
@@ -59,6 +68,7 @@ def control_app(carriers: Carriers) -> Starlette:
             Route("/{carrier}", door.state, methods=["GET"]),
             Route("/{carrier}/script", door.script, methods=["PATCH", "PUT"]),
             Route("/{carrier}/reply", door.reply, methods=["POST"]),
+            Route("/{carrier}/user-report", door.user_report, methods=["POST"]),
             Route("/{carrier}/stop", door.stop, methods=["POST"]),
             Route("/{carrier}/start", door.start, methods=["POST"]),
             Route("/{carrier}/{deed}", door.deed, methods=["POST"]),
@@ -126,6 +136,11 @@ class _Door:
         self._carriers.reply(_carrier(request), **msgspec.structs.asdict(told))
         return self._after(request)
 
+    async def user_report(self, request: Request) -> Response:
+        told = await _body(request, UserReport)
+        self._carriers.user_report(_carrier(request), **msgspec.structs.asdict(told))
+        return self._after(request)
+
     async def stop(self, request: Request) -> Response:
         await _body(request, Nothing)
         await self._carriers.stop(_carrier(request))
@@ -139,7 +154,7 @@ class _Door:
     async def deed(self, request: Request) -> Response:
         deed = request.path_params["deed"]
         if deed not in DEEDS:
-            known = ", ".join((*DEEDS, "stop", "start", "reply"))
+            known = ", ".join((*DEEDS, "stop", "start", "reply", "user-report"))
             raise NotFound("not_found", f"There is no such deed; there are {known}.")
         whose = await _body(request, Whose)
         self._carriers.do(deed, _carrier(request), whose.account)

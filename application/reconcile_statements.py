@@ -45,19 +45,6 @@ async def find_mapping(store: Store, name: str, *, version: int = 0) -> Mapping:
     raise NotFound("not_found", f"There is no statement mapping {name}: save one first.", field="mapping")
 
 
-async def list_mappings(store: Store) -> list[Mapping]:
-    """All mappings by name."""
-    founding = await store.founded(MappingSaved.TOPIC)
-    histories = await store.load([recorded.stream for recorded in founding])
-    last = [histories[recorded.stream][-1] for recorded in founding]
-    found = [
-        Mapping(saved=recorded.event, version=recorded.version)
-        for recorded in last
-        if isinstance(recorded.event, MappingSaved)
-    ]
-    return sorted(found, key=lambda mapping: mapping.saved.name)
-
-
 async def record_import(store: Store, *, imported: StatementImported, context: Context) -> None:
     """A file was read."""
     await _change(store, imported.link, imported.month, lambda month: month.record_import(imported), context)

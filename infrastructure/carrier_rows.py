@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from application.ports import Vault
 from domain.errors import BadInput
-from domain.events.reconciliation import Columns, MappingSaved, MoneyUnit, RowsAre
+from domain.events.reconciliation import Columns, MappingSaved, MoneyUnit
 from domain.numbering import normalise
 from domain.values import SHANGHAI
 from infrastructure.carrier_files import Cells
@@ -240,11 +240,6 @@ def is_sum(cells: Cells) -> bool:
     """Whether a row is the file's own sum and no message."""
     first = cells[0] or next((cell for cell in cells if cell), "")
     return first[0] in _SUM_LETTERS and first.strip().lower().startswith(_SUMS)
-
-
-def counts_segments(mapping: MappingSaved) -> bool:
-    """Whether the file says how many segments a row is: it has to, where a row is a message."""
-    return bool(mapping.columns.segments) or mapping.rows_are is RowsAre.PARTS
 
 
 def _cell(cells: Cells, place: int | None) -> str:

@@ -19,8 +19,9 @@ _EVERY = 4
 _OF_LINK = ("link",)
 _OF_CONNECTION = ("link", "connection")
 
-LinkGauge = tuple[str, str, Callable[[LinkStanding], float]]
-ConnectionFigure = tuple[str, str, Callable[[ConnectionFigures], float]]
+LinkGauge = tuple[str, str, Callable[[LinkStanding], float | None]]
+ConnectionGauge = tuple[str, str, Callable[[ConnectionFigures], float | None]]
+"""What has no value now (None) has no series."""
 
 _LINK_GAUGES: tuple[LinkGauge, ...] = (
     ("enabled", "1: messages are routed to it; 0: disabled or draining.", lambda o: o.state == "enabled"),
@@ -30,12 +31,27 @@ _LINK_GAUGES: tuple[LinkGauge, ...] = (
     ("connections_configured", "Connections it should have.", lambda of: of.line.connections),
     ("credentials_refused", "Connections that the carrier does not let in.", lambda of: of.refused),
     ("messages_in_doubt", "Messages in doubt now.", lambda of: of.in_doubt_now),
+    (
+        "state_since_timestamp_seconds",
+        "Since when it is ready, broken or down; missing where that is not known.",
+        lambda of: of.since.timestamp() if of.since else None,
+    ),
 )
-_CONNECTION_GAUGES: tuple[ConnectionFigure, ...] = (
+_CONNECTION_GAUGES: tuple[ConnectionGauge, ...] = (
     ("window_used", "Parts on the wire without an answer.", lambda of: of.window_used),
     ("window_size", "Parts that may be on the wire at once.", lambda of: of.window_size),
     ("waiting_parts", "Parts that wait for the window or for the rate.", lambda of: of.waiting_parts),
     ("waiting_receipts", "Receipts and replies not stored yet.", lambda of: of.waiting_receipts),
+    (
+        "rate_limit",
+        "Parts a second that are allowed now; missing where there is no limit.",
+        lambda of: of.rate,
+    ),
+    (
+        "last_error_timestamp_seconds",
+        "When its last error was; missing where there was none. Monitoring has the error's text.",
+        lambda of: of.last_error_at or None,
+    ),
 )
 _SUBMITS = ("taken", "refused", "in_doubt", "not_sent")
 _RECEIPTS = ("delivered", "failed", "pending")
@@ -50,18 +66,21 @@ def families(network: NetworkStanding) -> Iterator[Metric]:
     yield _info(network.links)
     for name, text, value in _LINK_GAUGES:
         family = GaugeMetricFamily(f"smsledger_link_{name}", text, labels=_OF_LINK)
-        for link in network.links:
-            family.add_metric((link.name,), value(link))
+        _add(family, (((link.name,), value(link)) for link in network.links))
         yield family
     yield _queues(network.links)
     for name, text, of in _CONNECTION_GAUGES:
         family = GaugeMetricFamily(f"smsledger_link_{name}", text, labels=_OF_CONNECTION)
-        for each in told:
-            family.add_metric(_labels(each), of(each))
+        _add(family, ((_labels(each), of(each)) for each in told))
         yield family
-    yield _rates(told)
     yield from _counters(told)
     yield from _histograms(told)
+
+
+def _add(family: GaugeMetricFamily, series: Iterable[tuple[Sequence[str], float | None]]) -> None:
+    for labels, value in series:
+        if value is not None:
+            family.add_metric(labels, value)
 
 
 def _info(links: Sequence[LinkStanding]) -> Metric:
@@ -82,18 +101,6 @@ def _queues(links: Sequence[LinkStanding]) -> Metric:
     for of in links:
         for lane, jobs in (of.queued or {}).items():
             family.add_metric((of.name, lane), jobs)
-    return family
-
-
-def _rates(told: Sequence[ConnectionFigures]) -> Metric:
-    family = GaugeMetricFamily(
-        "smsledger_link_rate_limit",
-        "Parts a second that are allowed now; missing where there is no limit.",
-        labels=_OF_CONNECTION,
-    )
-    for each in told:
-        if each.rate is not None:
-            family.add_metric(_labels(each), each.rate)
     return family
 
 

@@ -72,7 +72,7 @@ def read_models(settings: Settings) -> Iterator[ReadModels]:
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Follow the log with every read model until told to stop. A second projector waits for its turn."""
+    """Follow the log with every read model until told to stop. Each has one owner among all projectors."""
     collect_rarely()
     with read_models(settings) as opened:
         topics = {topic for projection in PROJECTIONS for topic in projection.topics}

@@ -16,8 +16,6 @@ from domain.reconciling import RANKS, Reason
 from infrastructure.carrier_rows import COLUMNS
 
 WAITING, IMPORTING, MATCHING, COMPLETED, FAILED = "waiting", "importing", "matching", "completed", "failed"
-INTERRUPTED = "interrupted"
-"""Never stored: it says that it runs, and nobody works on it."""
 _PATIENCE_SECONDS = 60
 """A run that waits so long for its process will not get one."""
 

@@ -289,12 +289,6 @@ def page(
     return MessagePage(messages=lines[:limit], next_cursor=_cursor_after(lines[limit - 1]) if more else "")
 
 
-def by_ids(cursor: ReadCursor, ids: Sequence[UUID]) -> dict[UUID, MessageLine]:
-    """Messages by id; unknown ids are not in the answer."""
-    rows = cursor.execute(f"SELECT {_NAMES} FROM messages_v1 WHERE id = ANY(%s)", (list(ids),))
-    return {row[0]: MessageLine(*row) for row in rows}
-
-
 def outcomes_by_link(cursor: ReadCursor, account: str) -> dict[str, dict[str, int]]:
     """How many messages of an account took each link last, by where they stand."""
     found: dict[str, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""Reads the body of an SMGP status report: a text with fixed places in which the id is ten raw octets.
+"""The body of an SMGP status report: a text with fixed places in which the id is ten raw octets.
 
 Three spellings of the keys exist and all have the same places; a few gateways write the id in hexadecimal.
 """
@@ -6,11 +6,15 @@ Three spellings of the keys exist and all have the same places; a few gateways w
 import re
 from typing import NamedTuple
 
-__all__ = ["SmgpReport", "read_report"]
+from infrastructure.carriers.fixed_fields import fixed
+from infrastructure.carriers.framing import ProtocolError
+
+__all__ = ["SmgpReport", "encode_report", "read_report"]
 
 _ID, _ID_OCTETS, _HEX_DIGITS = 3, 10, 20
 _KEYS_FROM = _ID + _ID_OCTETS
 _DONE, _STAT, _ERR = slice(65, 75), slice(81, 88), slice(93, 96)
+_TEXT, _TEXT_OCTETS = 102, 20
 _STAT_KEY = b"stat:"
 _HEX = re.compile(rb"[0-9A-Fa-f]{20}")
 _WORD = re.compile(rb"[A-Za-z][!-~]{1,6}")
@@ -23,6 +27,25 @@ class SmgpReport(NamedTuple):
     status: str
     error_code: str
     done_text: str
+
+
+def encode_report(report: SmgpReport, *, submit_text: str, text: str) -> bytes:
+    """Return the 122 octets of a body, its keys spelled as the specification does.
+
+    `text` is how the message begins. Raises ProtocolError where a value does not fit.
+    """
+    delivered = "001" if report.status == "DELIVRD" else "000"
+    fields = (
+        f" sub:001 dlvrd:{delivered} Submit date:{submit_text:<10} done date:{report.done_text:<10}"
+        f" stat:{report.status:<7} err:{report.error_code:<3} Text:"
+    )
+    try:
+        placed = b"id:" + bytes.fromhex(report.carrier_id) + fields.encode("ascii")
+        if len(placed) != _TEXT:
+            raise ValueError("length")
+        return placed + fixed(text, _TEXT_OCTETS)
+    except ValueError as error:
+        raise ProtocolError("report: a value does not fit") from error
 
 
 def read_report(body: bytes) -> SmgpReport:

@@ -3,11 +3,14 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Protocol
 
 from infrastructure.simulator.script import Script
 
-__all__ = ["Account", "Callback", "Counters", "Owed", "Receiver", "total"]
+__all__ = ["Account", "Callback", "Counters", "Outcome", "Owed", "Receiver", "total"]
+
+_REMEMBERED = 10_000
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class Counters:
     receipts_acked: int = 0
     receipts_again: int = 0
     replies_sent: int = 0
+    user_reports_sent: int = 0
 
 
 def total(counters: Iterable[Counters]) -> Counters:
@@ -35,7 +39,7 @@ def total(counters: Iterable[Counters]) -> Counters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owed:
-    """A delivery that the client has to acknowledge; `carrier_id` is empty for a reply.
+    """A delivery that the client has to acknowledge; `carrier_id` is empty for what is no receipt.
 
     `body` is written in the protocol of the carrier, but for its number, which comes with the sending.
     """
@@ -43,6 +47,15 @@ class Owed:
     carrier_id: str
     status: str
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a message that was taken, and when."""
+
+    status: str
+    error: str
+    done_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +102,7 @@ class Account:
         """How many of them the client has ended politely."""
         self.receivers: deque[Receiver] = deque()
         self._waiting: deque[Owed] = deque()
+        self._outcomes: dict[str, Outcome] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -110,6 +124,16 @@ class Account:
     def again(self, owed: list[Owed]) -> None:
         """What was sent and not acknowledged goes first next time."""
         self._waiting.extendleft(reversed(owed))
+
+    def remember(self, carrier_id: str, outcome: Outcome) -> None:
+        """Keep what becomes of a message for whoever asks; of many the newest only."""
+        self._outcomes[carrier_id] = outcome
+        if len(self._outcomes) > _REMEMBERED:
+            del self._outcomes[next(iter(self._outcomes))]
+
+    def recall(self, carrier_id: str) -> Outcome | None:
+        """Return what becomes of a message, by the id of its answer."""
+        return self._outcomes.get(carrier_id)
 
     def reset(self) -> None:
         """Count from nothing again; with it the dice that go by the count of submits begin anew."""

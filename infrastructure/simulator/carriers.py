@@ -16,6 +16,7 @@ from infrastructure.simulator.account import Account
 from infrastructure.simulator.phone import Coding, written
 from infrastructure.simulator.script import Script, changed
 from infrastructure.simulator.server import Simulator, SimulatorSettings
+from infrastructure.simulator.speech import Condition, SubscribersSpeech
 
 __all__ = ["ALL", "DEEDS", "Carriers", "PortTaken", "serve_carriers"]
 
@@ -114,14 +115,8 @@ class Carriers:
 
         Refuses not_found, invalid_value.
         """
-        chosen = self._accounts(name, account)
-        if len(chosen) != 1:
-            detail = "A phone writes to one account of one carrier: name it."
-            raise BadInput("invalid_value", detail, field="account")
-        for field, number in (("phone", phone), ("to", to)):
-            if not _NUMBER.fullmatch(number):
-                raise BadInput("invalid_value", "A number is 1 to 20 digits.", field=field)
-        ((carrier, found),) = chosen
+        carrier, found = self._one_account(name, account)
+        _require_numbers(phone=phone, to=to)
         protocol, reference = carrier.settings.protocol, next(self._references)
         parts = written(text, coding, reference=reference, ascii_coding=_ASCII_CODINGS.get(protocol, 0))
         for part in parts:
@@ -135,6 +130,21 @@ class Carriers:
             )
         return len(parts)
 
+    def user_report(self, name: str, *, phone: str, condition: Condition, account: str | None = None) -> None:
+        """The carrier tells one account what became of a subscriber. Refuses not_found, invalid_value."""
+        carrier, found = self._one_account(name, account)
+        _require_numbers(phone=phone)
+        if not isinstance(carrier.speech, SubscribersSpeech):
+            raise BadInput("invalid_value", "The protocol of this carrier has no words for it: SGIP has.")
+        carrier.user_report(found.system_id, phone=phone, condition=condition)
+
+    def _one_account(self, name: str, account: str | None) -> tuple[Simulator, Account]:
+        chosen = self._accounts(name, account)
+        if len(chosen) != 1:
+            detail = "This goes to one account of one carrier: name it."
+            raise BadInput("invalid_value", detail, field="account")
+        return chosen[0]
+
     def _accounts(self, name: str, account: str | None) -> list[tuple[Simulator, Account]]:
         chosen = [
             (carrier, found)
@@ -145,6 +155,12 @@ class Carriers:
         if not chosen:
             raise NotFound("not_found", "The carrier has no such account.", field="account")
         return chosen
+
+
+def _require_numbers(**numbers: str) -> None:
+    for field, number in numbers.items():
+        if not _NUMBER.fullmatch(number):
+            raise BadInput("invalid_value", "A number is 1 to 20 digits.", field=field)
 
 
 @contextlib.asynccontextmanager

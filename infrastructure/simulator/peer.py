@@ -4,11 +4,22 @@ import asyncio
 import itertools
 import socket
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from infrastructure.simulator.account import Account, Owed
-from infrastructure.simulator.script import Fate, decide
-from infrastructure.simulator.speech import Acked, Farewell, Heard, Login, Said, Submit, Welcome
+from infrastructure.simulator.account import Account, Outcome, Owed
+from infrastructure.simulator.script import Fate, PlannedReceipt, Script, decide
+from infrastructure.simulator.speech import (
+    Acked,
+    Farewell,
+    Heard,
+    Login,
+    QueriedSpeech,
+    Query,
+    Said,
+    Submit,
+    Welcome,
+)
 from infrastructure.simulator.stream import WireError
 
 if TYPE_CHECKING:
@@ -26,6 +37,7 @@ class Peer(asyncio.Protocol):
     def __init__(self, simulator: "Simulator") -> None:
         self._simulator = simulator
         self._speech = simulator.speech
+        self._queried = simulator.speech if isinstance(simulator.speech, QueriedSpeech) else None
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._output: list[bytes] = []
@@ -139,6 +151,8 @@ class Peer(asyncio.Protocol):
                     self.account.unbinds += self._submits
                 self._send(answer)
                 self.hang_up()
+            case Query() as query:
+                self._send(self._state_of(query))
             case Welcome():
                 self.hang_up()
 
@@ -206,11 +220,20 @@ class Peer(asyncio.Protocol):
             for planned in fate.receipts
             if submit.receipts == "always" or (submit.receipts == "failures" and planned.status != "DELIVRD")
         ]
+        if fate.outcome is not None and self._queried is not None:
+            account.remember(answer_id, _outcome(fate.outcome, account.script))
         if fate.early and receipts:
             account.deliver(receipts.pop(0)[1])
         self._answer(account, fate, speech.submit_answer(submit, fate.status, answer_id))
         for seconds, owed in receipts:
             self._simulator.after(account.script.submit_delay_ms / 1000 + seconds, account.deliver, owed)
+
+    def _state_of(self, query: Query) -> bytes:
+        speech = cast("QueriedSpeech", self._queried)
+        if self.account is None or not self._submits:
+            return speech.query_answer(query, speech.entry.wrong_state, None)
+        outcome = self.account.recall(query.carrier_id)
+        return speech.query_answer(query, speech.unknown_message if outcome is None else 0, outcome)
 
     def _answer(self, account: Account, fate: Fate, answer: bytes) -> None:
         if fate.drop:
@@ -248,3 +271,8 @@ class Peer(asyncio.Protocol):
         ):
             self._transport.write(b"".join(self._output))
         self._output.clear()
+
+
+def _outcome(planned: PlannedReceipt, script: Script) -> Outcome:
+    waits = timedelta(milliseconds=script.submit_delay_ms, seconds=planned.after_seconds)
+    return Outcome(planned.status, planned.error, datetime.now(UTC) + waits)

@@ -3,18 +3,20 @@
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
-from infrastructure.simulator.account import Owed
+from infrastructure.simulator.account import Outcome, Owed
 from infrastructure.simulator.script import PlannedReceipt
 from infrastructure.simulator.wire import Fields, Pdu, body
 
-__all__ = ["receipt_for", "reply_from", "written_id"]
+__all__ = ["receipt_for", "reply_from", "state_of", "written_id"]
 
 _CHINA = timezone(timedelta(hours=8))
 _RECEIPT = 0x04
 _UDH = 0x40
 _RECEIPTED_MESSAGE_ID = 0x001E
 _MESSAGE_STATE = 0x0427
-_UNDELIVERABLE = 5
+_ENROUTE, _UNDELIVERABLE = 1, 5
+_TENTHS_AND_ZONE = "032+"
+"""No tenths; China is 32 quarters of an hour ahead."""
 _STATES = {"DELIVRD": 2, "EXPIRED": 3, "DELETED": 4, "UNDELIV": 5, "ACCEPTD": 6, "UNKNOWN": 7, "REJECTD": 8}
 
 
@@ -41,6 +43,18 @@ def receipt_for(submitted: Fields, carrier_id: str, planned: PlannedReceipt) -> 
     )
     fields = _turned_round(submitted, _RECEIPT, 0, text.encode())
     return Owed(carrier_id, planned.status, body(Pdu("deliver_sm", 0, 0, fields, options)))
+
+
+def state_of(carrier_id: str, outcome: Outcome) -> Fields:
+    """Return the fields of a query_sm_resp (4.8.2): on its way until its time has come."""
+    if datetime.now(_CHINA) < outcome.done_at:
+        return {"message_id": carrier_id, "message_state": _ENROUTE}
+    return {
+        "message_id": carrier_id,
+        "final_date": f"{outcome.done_at.astimezone(_CHINA):%y%m%d%H%M%S}{_TENTHS_AND_ZONE}",
+        "message_state": _STATES.get(outcome.status, _UNDELIVERABLE),
+        "error_code": int(outcome.error) % 256,
+    }
 
 
 def reply_from(phone: str, *, to: str, payload: bytes, data_coding: int, udh: bool = False) -> Owed:

@@ -3,8 +3,8 @@
 import hashlib
 import re
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -107,7 +107,10 @@ class PlannedReceipt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fate:
-    """What happens to one submit: `status` of the answer (0 = taken), and what follows."""
+    """What happens to one submit: `status` of the answer (0 = taken), and what follows.
+
+    `outcome` is what becomes of the message in the end, also where no receipt says so.
+    """
 
     status: int = 0
     throttled: bool = False
@@ -115,6 +118,7 @@ class Fate:
     drop: bool = False
     early: bool = False
     receipts: tuple[PlannedReceipt, ...] = ()
+    outcome: PlannedReceipt | None = None
 
 
 def decide(
@@ -124,22 +128,26 @@ def decide(
     by_count = _draws(f"{script.seed} {count}".encode())
     if by_count[0] < script.throttle_rate:
         return Fate(status=codes.throttled, throttled=True)
-    refusal, silence, *of_receipt = _draws(f"{script.seed} {destination} ".encode() + payload)
+    refusal, silence, early, lost, late, double, failed, delay = _draws(
+        f"{script.seed} {destination} ".encode() + payload
+    )
     if refusal < script.refusal_rate:
         refusals = script.refusal_codes or codes.refusals
         return Fate(status=_choose(refusals, refusal / script.refusal_rate))
+    outcome = _outcome(script, late=late, failed=failed, delay=delay)
+    receipts: tuple[PlannedReceipt, ...] = () if lost < script.lost_rate else (outcome,)
+    if receipts and double < script.double_rate:
+        receipts = outcome, replace(outcome, after_seconds=outcome.after_seconds + _DOUBLE_AFTER_SECONDS)
     return Fate(
         silent=silence < script.silence_rate,
         drop=script.drop_every > 0 and count % script.drop_every == 0,
-        early=of_receipt[0] < script.early_rate,
-        receipts=_receipts(script, of_receipt[1:]),
+        early=early < script.early_rate,
+        receipts=receipts,
+        outcome=outcome,
     )
 
 
-def _receipts(script: Script, draws: Sequence[float]) -> tuple[PlannedReceipt, ...]:
-    lost, late, double, failed, delay = draws
-    if lost < script.lost_rate:
-        return ()
+def _outcome(script: Script, *, late: float, failed: float, delay: float) -> PlannedReceipt:
     status, error = "DELIVRD", "000"
     if failed < script.failed_rate:
         status, error = _choose(script.failed_codes, failed / script.failed_rate)
@@ -147,10 +155,7 @@ def _receipts(script: Script, draws: Sequence[float]) -> tuple[PlannedReceipt, .
     seconds = (low + delay * (high - low)) / 1000
     if late < script.late_rate:
         seconds += script.late_seconds
-    receipt = PlannedReceipt(seconds, status, error)
-    if double < script.double_rate:
-        return receipt, PlannedReceipt(seconds + _DOUBLE_AFTER_SECONDS, status, error)
-    return (receipt,)
+    return PlannedReceipt(seconds, status, error)
 
 
 def _draws(key: bytes) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from infrastructure.simulator.account import Account, Callback, Counters, Owed, total
 from infrastructure.simulator.caller import keep_calling
@@ -22,7 +22,7 @@ from infrastructure.simulator.script import Codes, Fate, Script
 from infrastructure.simulator.sgip_speech import SgipSpeech
 from infrastructure.simulator.smgp_speech import SmgpSpeech
 from infrastructure.simulator.smpp_speech import SmppSpeech
-from infrastructure.simulator.speech import CallingSpeech, Speech, Submit
+from infrastructure.simulator.speech import CallingSpeech, Condition, Speech, Submit, SubscribersSpeech
 
 __all__ = ["Simulator", "SimulatorSettings", "codes_of", "run_simulator", "serve", "stop_on_signal"]
 
@@ -183,6 +183,13 @@ class Simulator:
         account = self.accounts[system_id]
         owed = self.speech.reply(phone=phone, to=to, payload=payload, data_coding=data_coding, udh=udh)
         account.counters.replies_sent += 1
+        account.deliver(owed)
+
+    def user_report(self, system_id: str, *, phone: str, condition: Condition) -> None:
+        """Tell what became of a subscriber; only where the speech is a SubscribersSpeech."""
+        account = self.accounts[system_id]
+        owed = cast("SubscribersSpeech", self.speech).user_report(phone=phone, condition=condition)
+        account.counters.user_reports_sent += 1
         account.deliver(owed)
 
     def owed(self, system_id: str) -> int:

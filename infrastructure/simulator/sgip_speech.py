@@ -17,13 +17,25 @@ from infrastructure.carriers.sgip_pdus import (
     SubmitResp,
     Unbind,
     UnbindResp,
+    UserReport,
+    UserReportResp,
     sequence_number,
     sequence_text,
 )
 from infrastructure.simulator import stream
 from infrastructure.simulator.account import Owed
 from infrastructure.simulator.script import Codes, PlannedReceipt, Script
-from infrastructure.simulator.speech import Acked, Entry, Farewell, Heard, Login, Said, Submit, Welcome
+from infrastructure.simulator.speech import (
+    Acked,
+    Condition,
+    Entry,
+    Farewell,
+    Heard,
+    Login,
+    Said,
+    Submit,
+    Welcome,
+)
 
 __all__ = ["SgipSpeech"]
 
@@ -35,6 +47,7 @@ _LAST_COUNTER = 0xFFFF_FFFF
 _SEQUENCE = slice(8, 20)
 _STATES = {"DELIVRD": 0, "ENROUTE": 1, "ACCEPTD": 1}
 _FAILED = 2
+_CONDITIONS: dict[Condition, int] = {"cancelled": 0, "suspended": 1, "normal": 2}
 
 
 class SgipSpeech:
@@ -89,6 +102,11 @@ class SgipSpeech:
         )
         return Owed("", "", sgip.encode(deliver))
 
+    def user_report(self, *, phone: str, condition: Condition) -> Owed:
+        """Return what tells that a subscriber is gone, owes money, or is back."""
+        report = UserReport(sequence=0, phone=phone, condition=_CONDITIONS[condition])
+        return Owed("", "", sgip.encode(report))
+
     def deliver(self, sequence: int, owed: Owed) -> bytes:
         number = _number(sequence).to_bytes(_SEQUENCE.stop - _SEQUENCE.start, "big")
         return owed.body[: _SEQUENCE.start] + number + owed.body[_SEQUENCE.stop :]
@@ -105,7 +123,7 @@ def _meaning(pdu: Pdu) -> Heard:
     match pdu:
         case sgip_pdus.Submit():
             return _submit(pdu)
-        case ReportResp() | DeliverResp():
+        case ReportResp() | DeliverResp() | UserReportResp():
             return Acked(pdu.sequence & _LAST_COUNTER, pdu.result)
         case Bind():
             return _login(pdu)

@@ -25,6 +25,7 @@ from infrastructure.carriers.smgp_pdus import (
     Tag,
     tlv,
 )
+from infrastructure.carriers.smgp_report import SmgpReport, encode_report
 from infrastructure.simulator import stream
 from infrastructure.simulator.account import Owed
 from infrastructure.simulator.script import Codes, PlannedReceipt, Script
@@ -38,7 +39,6 @@ _NOT_AUTHENTICATED, _TOO_MANY_CONNECTIONS, _BAD_COMMAND = 21, 2, 11
 _BUSY, _BAD_FORMAT, _BAD_LENGTH, _BAD_DESTINATION = 1, 34, 36, 47
 _SENDS_ONLY, _RECEIVES_ONLY = 0, 1
 _NO_ID = bytes(smgp.MESSAGE_ID_OCTETS)
-_TEXT_OCTETS = 20
 _OUR_NUMBERS = 5 * 10**19
 
 
@@ -92,7 +92,7 @@ class SmgpSpeech:
             received=f"{now:%Y%m%d%H%M%S}",
             source=submit.destination,
             destination=submit.note.source if isinstance(submit.note, smgp_pdus.Submit) else "",
-            content=_report(bytes.fromhex(carrier_id), planned, now),
+            content=_report(carrier_id, planned, now),
         )
         return Owed(carrier_id, planned.status, smgp.encode(deliver)[_HEADER.size :])
 
@@ -163,12 +163,7 @@ def _submit(pdu: smgp_pdus.Submit) -> Heard:
     )
 
 
-def _report(message_id: bytes, planned: PlannedReceipt, now: datetime) -> bytes:
-    """Return the 122 octets of a status report; the id in them is not text."""
+def _report(carrier_id: str, planned: PlannedReceipt, now: datetime) -> bytes:
     done = now + timedelta(seconds=planned.after_seconds)
-    delivered = "001" if planned.status == "DELIVRD" else "000"
-    text = (
-        f" sub:001 dlvrd:{delivered} Submit date:{now:%y%m%d%H%M} done date:{done:%y%m%d%H%M}"
-        f" stat:{planned.status:<7.7} err:{planned.error:<3.3} Text:"
-    )
-    return b"id:" + message_id + text.encode("ascii") + b"000".ljust(_TEXT_OCTETS, b"\0")
+    report = SmgpReport(carrier_id, planned.status, planned.error, f"{done:%y%m%d%H%M}")
+    return encode_report(report, submit_text=f"{now:%y%m%d%H%M}", text="000")

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import cast
 
-from infrastructure.simulator.account import Owed
-from infrastructure.simulator.receipts import receipt_for, reply_from, written_id
+from infrastructure.simulator.account import Outcome, Owed
+from infrastructure.simulator.receipts import receipt_for, reply_from, state_of, written_id
 from infrastructure.simulator.script import SMPP_CODES, PlannedReceipt, Script
-from infrastructure.simulator.speech import Acked, Entry, Farewell, Heard, Login, Said, Submit
+from infrastructure.simulator.speech import Acked, Entry, Farewell, Heard, Login, Query, Said, Submit
 from infrastructure.simulator.wire import Fields, Pdu, WireError, build, headed, parse, split
 
 __all__ = ["SmppSpeech"]
@@ -28,6 +28,7 @@ class SmppSpeech:
         wrong_state=_WRONG_STATE,
     )
     last_sequence = 0x7FFF_FFFF
+    unknown_message = 0xC
 
     def split(self, buffer: bytearray) -> list[bytes]:
         return split(buffer)
@@ -50,6 +51,10 @@ class SmppSpeech:
     def submit_answer(self, submit: Submit, status: int, carrier_id: str) -> bytes:
         body = carrier_id.encode() + b"\0" if status == 0 else b""
         return headed("submit_sm_resp", submit.sequence, status, body)
+
+    def query_answer(self, query: Query, status: int, outcome: Outcome | None) -> bytes:
+        fields = None if outcome is None else state_of(query.carrier_id, outcome)
+        return build(Pdu("query_sm_resp", query.sequence, status, fields))
 
     def ids(self, submit: Submit, number: int, script: Script) -> tuple[str, str]:  # noqa: ARG002
         return written_id(number, script.id_format)
@@ -103,6 +108,7 @@ def _payload(pdu: Pdu, fields: Fields) -> bytes:
 
 _MEANINGS: dict[str, Callable[[Pdu], Heard]] = {
     "submit_sm": _submit,
+    "query_sm": lambda pdu: Query(pdu.sequence, str((pdu.fields or _UNASKED).get("message_id", ""))),
     "deliver_sm_resp": lambda pdu: Acked(pdu.sequence, pdu.status),
     "enquire_link": lambda pdu: Said(build(Pdu("enquire_link_resp", pdu.sequence))),
     "bind_transceiver": _bind,

@@ -8,22 +8,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from infrastructure.simulator.account import Owed
+from infrastructure.simulator.account import Outcome, Owed
 from infrastructure.simulator.script import Codes, PlannedReceipt, Script
 
 __all__ = [
     "Acked",
     "CallingSpeech",
     "Codes",
+    "Condition",
     "Entry",
     "Farewell",
     "Heard",
     "Login",
+    "QueriedSpeech",
+    "Query",
     "Said",
     "Speech",
     "Submit",
+    "SubscribersSpeech",
     "Welcome",
 ]
+
+
+Condition = Literal["cancelled", "suspended", "normal"]
+"""What became of a subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +88,21 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """The client asks what became of the message to which we gave this id."""
+
+    sequence: int
+    carrier_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """The client's answer to a carrier that came to it; `status` 0 lets it in."""
 
     status: int
 
 
-Heard = Login | Submit | Acked | Farewell | Said | Welcome
+Heard = Login | Submit | Acked | Farewell | Said | Query | Welcome
 
 
 class Entry(NamedTuple):
@@ -129,3 +145,19 @@ class CallingSpeech(Speech, Protocol):
     """A protocol in which the carrier comes to its clients."""
 
     def call(self, sequence: int, *, login: str, password: str) -> bytes: ...
+
+
+@runtime_checkable
+class QueriedSpeech(Speech, Protocol):
+    """A protocol in which clients ask for the state of a message; `unknown_message` is the code for no such one."""
+
+    unknown_message: int
+
+    def query_answer(self, query: Query, status: int, outcome: Outcome | None) -> bytes: ...
+
+
+@runtime_checkable
+class SubscribersSpeech(Speech, Protocol):
+    """A protocol in which the carrier tells what became of a subscriber."""
+
+    def user_report(self, *, phone: str, condition: Condition) -> Owed: ...

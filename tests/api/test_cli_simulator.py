@@ -173,6 +173,8 @@ def test_a_script_is_changed_in_single_fields_and_as_a_whole(running: Running):
         ("POST", "/cmpp20/reply", {"phone": PHONE}, 422, "missing_field"),
         ("POST", "/cmpp20/reply", {"phone": "x", "to": "1069", "text": "T"}, 422, "invalid_value"),
         ("POST", "/all/reply", {"phone": PHONE, "to": "1069", "text": "T"}, 422, "invalid_value"),
+        ("POST", "/sgip12/user-report", {"phone": PHONE, "condition": "ill"}, 422, "invalid_value"),
+        ("POST", "/cmpp20/user-report", {"phone": PHONE, "condition": "normal"}, 422, "invalid_value"),
         ("DELETE", "/", None, 405, "method_not_allowed"),
         ("GET", "/cmpp20/accounts/demo", None, 404, "unknown_route"),
     ],
@@ -190,6 +192,13 @@ def test_what_is_no_json_or_too_much_is_refused(running: Running):
     assert running.control is not None
     for octets, code in ((b"{", "malformed_json"), (b" " * 70_000, "body_too_large")):
         assert running.control.patch("/all/script", content=octets).json()["code"] == code
+
+
+def test_a_carrier_says_what_became_of_a_subscriber_when_it_is_told_to(running: Running):
+    told = running.ask("POST", "/sgip12/user-report", {"phone": PHONE, "condition": "suspended"})
+    account = told.json()["carriers"]["sgip12"]["accounts"]["demo"]
+    assert (told.status_code, account["counters"]["user_reports_sent"]) == (200, 1)
+    running.ask("POST", "/sgip12/reset")
 
 
 def test_a_carrier_goes_away_and_comes_back(running: Running):

@@ -1,13 +1,17 @@
 """What operators see of links: in /v1/monitoring, in /metrics, and what the alerts of the rules file ask for."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 import yaml
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from domain.events.link import Broken, Connected
@@ -23,6 +27,7 @@ from tests.support.read_models import catch_up
 from tests.support.sample import LINK, make_sample, settings_for
 
 ROOT = Path(__file__).resolve().parents[2]
+CASES = ROOT / "deploy" / "prometheus-rules.test.yml"
 RULES, OPERATIONS = ROOT / "deploy" / "prometheus-rules.yml", ROOT / "docs" / "operations.md"
 FIGURES = ConnectionFigures(
     link=LINK,
@@ -162,6 +167,7 @@ def test_metrics_have_the_figures_of_each_connection(door: Door):
         f"smsledger_link_throttled_total{{{one}}} 4.0",
         f"smsledger_link_window_used{{{one}}} 5.0",
         f"smsledger_link_rate_limit{{{one}}} 100.0",
+        f"smsledger_link_last_error_timestamp_seconds{{{one}}} 1.77241499e+09",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.01')}}} 50.0",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.1')}}} 50.0",
         f"smsledger_link_submit_seconds_bucket{{{upto('0.22')}}} 99.0",
@@ -170,6 +176,21 @@ def test_metrics_have_the_figures_of_each_connection(door: Door):
         f"smsledger_link_receipt_lag_seconds_bucket{{{upto('2.2')}}} 90.0",
     ):
         assert line in lines, line
+
+
+def test_metrics_say_since_when_a_link_is_as_it_is(door: Door):
+    tell(door, FIGURES)
+    (link,) = monitored(door)["links"]
+    ((labels, since),) = samples(door)["smsledger_link_state_since_timestamp_seconds"]
+    assert labels == {"link": LINK}
+    assert datetime.fromtimestamp(since, UTC) == datetime.fromisoformat(link["since"])
+
+
+def test_what_has_no_limit_and_made_no_error_has_no_series_for_them(door: Door):
+    tell(door, replace(FIGURES, rate=None, last_error="", last_error_at=0.0))
+    found = samples(door)
+    assert found["smsledger_link_window_used"] == [({"link": LINK, "connection": "1"}, 5.0)]
+    assert not {"smsledger_link_rate_limit", "smsledger_link_last_error_timestamp_seconds"} & set(found)
 
 
 def test_a_link_that_no_worker_tells_of_is_not_up_and_has_no_counters(door: Door):
@@ -245,6 +266,21 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do_in_both_languages():
         assert set(notes) == {"summary", "summary_zh", "description", "description_zh"}
         assert re.search("[\u4e00-\u9fff]", notes["summary_zh"]), rule["alert"]
         assert re.search("[\u4e00-\u9fff]", notes["description_zh"]), rule["alert"]
+
+
+def test_every_alert_is_made_to_fire_by_a_case_of_promtools():
+    text = CASES.read_text(encoding="utf-8")
+    fired = set(re.findall(r'alertname="(\w+)", alertstate="firing"', text))
+    assert fired == {rule["alert"] for rule in alerts()}
+
+
+def test_promtool_finds_that_the_alerts_fire_when_they_should():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool, which comes with Prometheus, is not on this machine")
+    for words in (("check", "rules", str(RULES)), ("test", "rules", str(CASES))):
+        done = subprocess.run([promtool, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("code", ["13800138000", "\n"])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import dramatiq
@@ -11,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from application.choose_route import Network
 from application.submit_messages import Via
-from domain.aggregates.link import Link
+from domain.aggregates.link import Link, evolve
 from domain.events.link import Broken, ConditionEvent, Connected, Lost
 from domain.values import Carrier, Lane
 from infrastructure import jobs
@@ -22,6 +23,7 @@ from infrastructure.rerouting import PATIENCE_SECONDS, Rerouting
 from tests.infrastructure.test_dispatcher import ONE, TWO, Post, eventually, id_for, network
 
 LANE = Lane.BATCH
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -143,6 +145,17 @@ def test_a_link_that_is_down_gives_to_one_whose_circuit_is_open_and_not_the_othe
     scene.becomes(but(one=broken, two=(Lost(name="two", reason="reset"),)))
     assert scene.after_a_while() == 3
     assert (scene.of("one"), scene.of("two")) == (text(mobile), [])
+
+
+def test_a_link_that_is_disabled_gives_away_what_waits_where_another_takes_it(scene: Scene):
+    mobile, unicom = of(Carrier.MOBILE, 20), of(Carrier.UNICOM, 3)
+    scene.enqueue(*mobile, *unicom)
+    off = evolve(ONE, *ONE.disable(reason="maintenance"), NOW)
+    assert off is not None
+    scene.becomes(network(off, TWO))
+    assert scene.rerouting.step() == 0, "one that is enabled again at once keeps its jobs"
+    assert scene.after_a_while() == 20
+    assert (scene.of("one"), scene.of("two")) == (text(unicom), text(mobile))
 
 
 def test_what_no_link_would_take_waits_where_it_is(scene: Scene):

@@ -34,7 +34,7 @@ from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
 from infrastructure.slot import Slot
 from infrastructure.worker import Worker
 from tests.infrastructure.carriers.rig import until
-from tests.infrastructure.carriers.test_contract import free_port
+from tests.support.ports import free_port
 from tests.support.sample import LINK, SIGNATURE, link_to, make_sample, settings_for
 
 BY = Context(actor="test")

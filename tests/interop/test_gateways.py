@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,16 @@ async def say(gateway: Gateway, pdus: Sequence[bytes], answers: int) -> list[byt
         writer.close()
         await writer.wait_closed()
     return heard
+
+
+GATEWAYS = (*sorted(Path(__file__).parent.glob("*_gateway.py")), Path(__file__).with_name("strict_wire.py"))
+
+
+@pytest.mark.parametrize("file", GATEWAYS, ids=lambda file: file.stem)
+def test_a_gateway_imports_nothing_of_the_project_but_another_gateway(file: Path):
+    named = re.findall(r"^\s*(?:from|import) ([\w.]+)", file.read_text(), re.MULTILINE)
+    known = sys.stdlib_module_names | {f"tests.interop.{gateway.stem}" for gateway in GATEWAYS}
+    assert {name for name in named if not {name, name.partition(".")[0]} & known} == set()
 
 
 @pytest.mark.parametrize("protocol", DIALECTS)

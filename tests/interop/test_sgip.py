@@ -10,7 +10,6 @@ import pytest
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import InDoubt, LinkPhase, Part, Refused, Reply, Taken
 from tests.infrastructure.carriers.rig import Desk, until
-from tests.infrastructure.carriers.test_contract import free_port
 from tests.interop import strict_wire
 from tests.interop.sgip_gateway import SgipGateway, SgipHabits
 from tests.interop.trial import (
@@ -29,6 +28,7 @@ from tests.interop.trial import (
     short,
     three_hundred,
 )
+from tests.support.ports import free_port
 
 EVERY_CODING = three_hundred(codings=("ucs2", "ascii", "gbk"))
 STATES = {"0": "DELIVRD", "1": "ACCEPTD", "2": "UNDELIV"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from infrastructure.bootstrap import platform
-from tests.infrastructure.carriers.test_contract import free_port
 from tests.infrastructure.test_worker import accept, all_delivered, workers
 from tests.interop.sgip_gateway import SgipGateway, SgipHabits
 from tests.interop.smpp_gateway import SmppGateway, SmppHabits
 from tests.interop.strict_wire import Gateway
+from tests.support.ports import free_port
 from tests.support.sample import LINK, make_sample, settings_for
 from tests.support.terminal import Terminal
 

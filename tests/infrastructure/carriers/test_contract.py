@@ -1,23 +1,30 @@
-"""What every protocol owes the platform: the same plays for each, a link against the simulated carrier."""
+"""What every protocol owes the platform: the same plays for each, a link against the simulated carrier.
+
+They run in uvloop, as workers do.
+"""
 
 import asyncio
 import contextlib
 import json
-import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import uvloop
 
+from infrastructure.carriers import sgip
 from infrastructure.carriers.dialects import DIALECTS
+from infrastructure.carriers.sgip_pdus import UserReport
 from infrastructure.carriers.traffic import InDoubt, LinkPhase, NotSent, Refused, Taken
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import PlannedReceipt, Script
-from infrastructure.simulator.server import Simulator, serve
-from infrastructure.simulator.speech import Submit
-from tests.infrastructure.carriers.rig import SYSTEM_ID, Desk, carrier, desk, part, until
+from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
+from infrastructure.simulator.speech import Heard, Login, Submit
+from tests.infrastructure.carriers.octets import golden
+from tests.infrastructure.carriers.rig import PASSWORD, SYSTEM_ID, Desk, carrier, desk, part, until
+from tests.support.ports import free_port
 
 PHONE = "8613800138000"
 FLOOD = 8_000
@@ -60,21 +67,19 @@ PROTOCOLS = {
     ),
 }
 
+QUESTIONS = {
+    "smpp34": golden("smpp34")["enquire_link"],
+    "cmpp20": golden("cmpp20")["active_test"],
+    "cmpp30": golden("cmpp30")["active_test"],
+    "smgp30": golden("smgp30")["active_test"],
+    "sgip12": sgip.encode(UserReport(sequence=9, phone="8613800138000")),
+}
+"""What each carrier may say that wants an answer and nothing else."""
+
 
 @pytest.fixture(params=list(PROTOCOLS))
 def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def free_port() -> int:
-    """A port below those that systems give to clients: it is still free when the link listens a second time."""
-    while True:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))) as found,
-        ):
-            port: int = found.getsockname()[1]
-            return port
 
 
 def meeting(protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -131,7 +136,7 @@ def test_parts_are_taken_and_their_receipts_name_the_same_ids_and_phones(protoco
             assert len(sent) == 150
             assert {each.status for each in our.receipts} == {"DELIVRD"}
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_receipt_says_when_the_message_was_delivered(protocol):
@@ -146,7 +151,7 @@ def test_a_receipt_says_when_the_message_was_delivered(protocol):
             assert receipt.done_at is not None
             assert f"{receipt.done_at:%y%m%d%H%M}" == receipt.done_text[-10:]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_the_carriers_book_names_the_ids_that_we_were_told(protocol, tmp_path):
@@ -156,7 +161,7 @@ def test_the_carriers_book_names_the_ids_that_we_were_told(protocol, tmp_path):
         async with stage(protocol, of_carrier={"journal": journal}) as (_, our):
             return {answer.carrier_id for answer in await our.send(part(1), part(2))}
 
-    told = asyncio.run(play())
+    told = uvloop.run(play())
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert {line["carrier_id"] for line in lines if line["kind"] == "submit"} == told
 
@@ -169,7 +174,7 @@ def test_a_refused_part_is_answered_with_the_carriers_code(protocol):
             assert await our.send(part()) == [Refused(PROTOCOLS[protocol].refused)]
             assert simulator.counters.refused == 1
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_carrier_that_asks_for_patience_slows_the_link_down(protocol):
@@ -181,7 +186,7 @@ def test_a_carrier_that_asks_for_patience_slows_the_link_down(protocol):
             assert answers == [Refused(code, retryable=True, throttled=True)]
             assert our.link.rate == before / 2
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_link_that_was_slowed_down_recovers_when_the_carrier_asks_no_more(protocol):
@@ -196,7 +201,7 @@ def test_a_link_that_was_slowed_down_recovers_when_the_carrier_asks_no_more(prot
             assert [type(answer) for answer in await our.send(part(2))] == [Taken]
             assert our.link.rate == 1_000
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_part_that_fits_no_pdu_is_refused_here(protocol):
@@ -207,7 +212,7 @@ def test_a_part_that_fits_no_pdu_is_refused_here(protocol):
             assert isinstance(fit, Taken)
             assert simulator.counters.submitted == 1
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_silence_leaves_a_part_in_doubt_and_its_place_free(protocol):
@@ -223,7 +228,7 @@ def test_silence_leaves_a_part_in_doubt_and_its_place_free(protocol):
             rewrite(simulator, Script())
             assert [type(answer) for answer in await our.send(part(3))] == [Taken]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_an_answer_that_comes_late_is_told_with_its_key(protocol):
@@ -236,7 +241,7 @@ def test_an_answer_that_comes_late_is_told_with_its_key(protocol):
             ((key, answer),) = our.late
             assert (key, type(answer)) == ("message 7", Taken)
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 @pytest.mark.parametrize(
@@ -256,7 +261,7 @@ def test_receipts_find_their_parts_whenever_they_come(protocol, script, receipts
             await until(lambda: len(our.receipts) == receipts)
             assert {each.carrier_id for each in our.receipts} == {each.carrier_id for each in answers}
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_an_early_receipt_is_handed_on_before_the_answer(protocol):
@@ -268,7 +273,7 @@ def test_an_early_receipt_is_handed_on_before_the_answer(protocol):
             assert not answered.done()
             assert (await answered).carrier_id == our.receipts[0].carrier_id
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_lost_receipt_is_not_made_up(protocol):
@@ -280,7 +285,7 @@ def test_a_lost_receipt_is_not_made_up(protocol):
             await until(lambda: our.receipts)
             assert [each.carrier_id for each in our.receipts] == [last.carrier_id]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_failure_is_told_as_the_carrier_says_it(protocol):
@@ -291,7 +296,7 @@ def test_a_failure_is_told_as_the_carrier_says_it(protocol):
             await until(lambda: len(our.receipts) == 20)
             assert {each.status for each in our.receipts} == PROTOCOLS[protocol].failures
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_receipt_that_was_not_stored_comes_again(protocol):
@@ -312,7 +317,7 @@ def test_a_receipt_that_was_not_stored_comes_again(protocol):
             assert [each.carrier_id for each in our.receipts] == [answer.carrier_id]
             assert simulator.counters.receipts_again == 2
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_receipts_that_are_owed_come_after_the_next_bind(protocol):
@@ -327,7 +332,7 @@ def test_receipts_that_are_owed_come_after_the_next_bind(protocol):
                 await until(lambda: second.receipts)
                 assert second.receipts[0].carrier_id == answer.carrier_id
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_flood_of_receipts_stops_the_reading_until_they_are_stored(protocol):
@@ -353,7 +358,7 @@ def test_a_flood_of_receipts_stops_the_reading_until_they_are_stored(protocol):
             may_store.set()
             await until(lambda: len(our.receipts) == FLOOD + 1)
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 @pytest.mark.parametrize("udh", [False, True])
@@ -369,7 +374,7 @@ def test_a_reply_from_a_phone_is_handed_on(protocol, udh):
             assert (reply.phone, reply.destination, reply.payload) == (PHONE, "10690001", payload)
             assert (reply.data_coding, reply.udh) == (8, udh)
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_long_message_goes_as_parts_with_their_headers(protocol):
@@ -388,7 +393,7 @@ def test_a_long_message_goes_as_parts_with_their_headers(protocol):
             simulator.note_submit = listen
             await our.send(*(part(payload=each, udh=True) for each in payloads), part(payload=b"\0a"))
 
-    asyncio.run(play())
+    uvloop.run(play())
     assert heard == [(payloads[0], True), (payloads[1], True), (b"\0a", False)]
 
 
@@ -405,7 +410,68 @@ def test_wrong_credentials_are_told_and_not_tried_again_soon(protocol, known):
             assert our.phases == [LinkPhase.CONNECTING, LinkPhase.REFUSED]
             assert (our.link.capacity(), simulator.counters.binds) == (0, 0)
 
-    asyncio.run(play())
+    uvloop.run(play())
+
+
+@contextlib.asynccontextmanager
+async def stranger(play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> AsyncIterator[int]:
+    """Somebody who listens, does with each link what the play says, and hangs up; yields the port."""
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            await play(reader, writer)
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def test_an_unanswered_bind_is_given_up(protocol):
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(4_096):
+            pass
+
+    async def play() -> None:
+        _, here = meeting(protocol)
+        async with (
+            stranger(say_nothing) as port,
+            desk(port, protocol=protocol, response_timeout_seconds=0.1, **here) as our,
+        ):
+            await until(lambda: LinkPhase.LOST in our.phases)
+            assert our.states[1].reason == "bind unanswered"
+
+    uvloop.run(play())
+
+
+def test_words_before_the_answer_to_the_bind_do_not_count_as_bound(protocol):
+    speech = Simulator(SimulatorSettings(protocol=protocol, accounts={})).speech
+    capacities = []
+
+    async def read(reader: asyncio.StreamReader) -> Heard:
+        buffer = bytearray()
+        while not (frames := speech.split(buffer)):
+            buffer += await reader.read(4_096)
+        return speech.hear(frames[0])
+
+    async def play() -> None:
+        async def talk_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            login = await read(reader)
+            assert isinstance(login, Login)
+            writer.write(QUESTIONS[protocol])
+            await read(reader)
+            capacities.append(our.link.capacity())
+            writer.write(speech.login_answer(login, 0, PASSWORD))
+            await reader.read(4_096)  # The link takes leave.
+
+        _, here = meeting(protocol)
+        async with stranger(talk_first) as port, desk(port, protocol=protocol, **here) as our:
+            await our.link.ready()
+            assert our.link.capacity() > 0
+
+    uvloop.run(play())
+    assert capacities == [0]
 
 
 def test_a_carrier_that_counts_connections_is_asked_again_until_there_is_room(protocol):
@@ -421,7 +487,7 @@ def test_a_carrier_that_counts_connections_is_asked_again_until_there_is_room(pr
                     await second.link.ready()
             assert simulator.accounts[SYSTEM_ID].most_sessions == 1
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_when_the_carrier_takes_leave_the_link_comes_back(protocol):
@@ -433,7 +499,7 @@ def test_when_the_carrier_takes_leave_the_link_comes_back(protocol):
             assert our.states[2].reason == "unbound by the carrier"
             assert [type(answer) for answer in await our.send(part())] == [Taken]
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_when_the_connection_is_cut_the_unanswered_is_in_doubt_and_is_not_sent_again(protocol):
@@ -445,7 +511,7 @@ def test_when_the_connection_is_cut_the_unanswered_is_in_doubt_and_is_not_sent_a
             await until(lambda: len(our.receipts) == 2)
             assert simulator.counters.submitted == 2
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_garbage_on_the_wire_ends_the_connection_and_the_link_comes_back(protocol):
@@ -456,7 +522,7 @@ def test_garbage_on_the_wire_ends_the_connection_and_the_link_comes_back(protoco
             await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
             assert our.states[2].reason == "garbage on the wire"
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_half_open_connection_is_noticed_and_replaced(protocol):
@@ -471,7 +537,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(protocol):
                     await asyncio.sleep(0.01)
             assert our.states[2].reason == PROTOCOLS[protocol].half_open
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_half_open_connection_is_noticed_though_parts_go_on_being_sent_over_it(protocol):
@@ -489,7 +555,7 @@ def test_a_half_open_connection_is_noticed_though_parts_go_on_being_sent_over_it
                     await asyncio.sleep(0.01)
             assert LinkPhase.LOST in our.phases
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_a_carrier_that_does_not_read_holds_the_link_back_and_loses_nothing(protocol):
@@ -507,7 +573,7 @@ def test_a_carrier_that_does_not_read_holds_the_link_back_and_loses_nothing(prot
             simulator.hold_reading(SYSTEM_ID, hold=False)
             assert {type(answer) for answer in await asyncio.gather(*futures)} == {Taken}
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def shrink_buffers(simulator: Simulator, our: Desk) -> None:
@@ -528,7 +594,7 @@ def test_closing_finishes_the_window_and_takes_leave(protocol):
             assert our.phases[-1] is LinkPhase.CLOSED
             await until(lambda: not simulator.peers)
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_what_waits_behind_a_full_window_is_not_sent_when_the_connection_is_cut(protocol):
@@ -543,7 +609,7 @@ def test_what_waits_behind_a_full_window_is_not_sent_when_the_connection_is_cut(
             assert (type(await written), type(await queued)) == (InDoubt, NotSent)
             assert simulator.counters.submitted == 1
 
-    asyncio.run(play())
+    uvloop.run(play())
 
 
 def test_each_carrier_follows_its_script_whatever_the_protocol(protocol):
@@ -555,6 +621,6 @@ def test_each_carrier_follows_its_script_whatever_the_protocol(protocol):
         async with stage(protocol, script) as (_, our):
             return [type(answer) for answer in await our.send(*(part(number) for number in range(60)))]
 
-    again = asyncio.run(kinds(script))
-    assert asyncio.run(kinds(script)) == again
-    assert asyncio.run(kinds(replace(script, seed=8))) != again
+    again = uvloop.run(kinds(script))
+    assert uvloop.run(kinds(script)) == again
+    assert uvloop.run(kinds(replace(script, seed=8))) != again

@@ -1,4 +1,4 @@
-"""A link against the simulated carrier and against raw octets, over real sockets."""
+"""What a link does beside the contract of all protocols (test_contract.py), in SMPP, over real sockets."""
 
 import asyncio
 import socket
@@ -35,18 +35,6 @@ def run(request) -> Iterator[Callable[[Coroutine[None, None, None]], None]]:
     factory = uvloop.new_event_loop if request.param == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         yield runner.run
-
-
-def test_parts_are_taken_and_their_receipts_come_back_with_the_same_ids(run):
-    async def play() -> None:
-        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
-            answers = await our.send(*(part(number) for number in range(250)))
-            await until(lambda: len(our.receipts) == 250)
-            assert {answer.carrier_id for answer in answers} == {each.carrier_id for each in our.receipts}
-            assert {each.status for each in our.receipts} == {"DELIVRD"}
-            await until(lambda: simulator.counters.receipts_acked == 250)
-
-    run(play())
 
 
 def test_the_states_of_a_link_are_told_in_order(run):
@@ -87,42 +75,6 @@ def test_a_bind_that_is_answered_at_once_is_noticed(run):
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             carrier_thread.join()
-
-
-def test_a_long_message_goes_as_parts_with_their_headers(run):
-    async def play() -> None:
-        heads = []
-
-        async def take(peer: RawPeer) -> None:
-            await peer.let_in()
-            while True:
-                submit = await peer.expect("submit_sm")
-                heads.append((submit.fields["esm_class"], submit.fields["short_message"][:6]))
-                peer.send(Pdu("submit_sm_resp", submit.sequence, 0, {"message_id": "m"}))
-
-        async with raw_carrier(take) as port, desk(port) as our:
-            headers = [bytes((5, 0, 3, 42, 2, number)) for number in (1, 2)]
-            await our.send(
-                *(part(payload=each + "长".encode("utf-16-be") * 67, udh=True) for each in headers)
-            )
-            assert heads == [(0x40, each) for each in headers]
-
-    run(play())
-
-
-@pytest.mark.parametrize(("system_id", "code"), [(SYSTEM_ID, "0x0E"), ("nobody", "0x0F")])
-def test_wrong_credentials_are_told_and_not_tried_again_soon(run, system_id, code):
-    async def play() -> None:
-        async with (
-            await serve(carrier()) as simulator,
-            desk(simulator.port, system_id=system_id, password="wrong") as our,
-        ):
-            await until(lambda: LinkPhase.REFUSED in our.phases)
-            assert our.states[-1].reason == f"bind refused: {code}"
-            assert our.link.capacity() == 0
-            assert our.phases == [LinkPhase.CONNECTING, LinkPhase.REFUSED]
-
-    run(play())
 
 
 def test_a_password_that_fits_no_bind_loses_the_connection_and_says_so(run):
@@ -216,32 +168,6 @@ def test_a_refused_part_is_answered_with_the_carriers_code(run):
         script = Script(refusal_rate=1.0, refusal_codes=(0x0B,))
         async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
             assert await our.send(part()) == [Refused("0x0B")]
-
-    run(play())
-
-
-def test_a_part_that_fits_no_pdu_is_refused_here(run):
-    async def play() -> None:
-        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
-            unfit, fit = await our.send(part(text="长" * 200), part())
-            assert unfit == Refused("local:unfit")
-            assert isinstance(fit, Taken)
-            assert simulator.counters.submitted == 1
-
-    run(play())
-
-
-def test_throttling_slows_the_link_down(run):
-    async def play() -> None:
-        script = Script(throttle_rate=1.0)
-        async with (
-            await serve(carrier(script)) as simulator,
-            desk(simulator.port, rate_per_second=100_000) as our,
-        ):
-            before = our.link.rate
-            answers = await our.send(part())
-            assert answers == [Refused("0x58", retryable=True, throttled=True)]
-            assert our.link.rate == before / 2
 
     run(play())
 
@@ -353,26 +279,6 @@ def test_silence_leaves_only_its_own_parts_in_doubt(run):
     run(play())
 
 
-def test_receipts_may_come_early_twice_and_late(run):
-    async def play() -> None:
-        script = Script(
-            submit_delay_ms=5,
-            early_rate=0.4,
-            double_rate=0.4,
-            late_rate=0.3,
-            late_seconds=0.2,
-            failed_rate=0.3,
-        )
-        async with await serve(carrier(script)) as simulator, desk(simulator.port) as our:
-            answers = await our.send(*(part(number) for number in range(100)))
-            ids = {answer.carrier_id for answer in answers}
-            await until(lambda: {each.carrier_id for each in our.receipts} == ids)
-            await until(lambda: len(our.receipts) > 100)
-            assert {each.status for each in our.receipts} == {"DELIVRD", "UNDELIV", "REJECTD", "EXPIRED"}
-
-    run(play())
-
-
 @pytest.mark.parametrize("id_format", ["same", "resp-hex-dlr-dec", "resp-dec-hex"])
 def test_ids_meet_whatever_the_carrier_writes(run, id_format):
     async def play() -> None:
@@ -405,29 +311,6 @@ def test_a_receipt_is_acknowledged_only_after_it_is_stored(run):
             assert simulator.counters.receipts_acked == 0
             stored.set()
             await until(lambda: simulator.counters.receipts_acked == 2)
-
-    run(play())
-
-
-def test_receipts_that_could_not_be_stored_come_again(run):
-    async def play() -> None:
-        async with (
-            await serve(carrier(resend_seconds=0.05)) as simulator,
-            desk(simulator.port) as our,
-        ):
-            attempts = 0
-
-            async def fail_twice(batch) -> None:
-                nonlocal attempts
-                attempts += 1
-                if attempts <= 2:
-                    raise ConnectionError("the database is away")
-                await our.keep(batch)
-
-            our.store = fail_twice
-            await our.send(part())
-            await until(lambda: our.receipts)
-            assert attempts == 3
 
     run(play())
 
@@ -491,30 +374,6 @@ def owed(number: int) -> Owed:
     return receipt_for(submitted, f"unknown{number}", PlannedReceipt(0, "DELIVRD", "000"))
 
 
-def test_a_reply_from_a_phone_is_handed_on(run):
-    async def play() -> None:
-        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
-            await our.link.ready()
-            text = "退订".encode("utf-16-be")
-            simulator.reply(SYSTEM_ID, phone="8613800138000", to="10690001", payload=text)
-            await until(lambda: our.replies)
-            assert (our.replies[0].phone, our.replies[0].payload) == ("8613800138000", text)
-
-    run(play())
-
-
-def test_when_the_carrier_unbinds_the_link_comes_back(run):
-    async def play() -> None:
-        async with await serve(carrier()) as simulator, desk(simulator.port) as our:
-            await our.link.ready()
-            simulator.unbind(SYSTEM_ID)
-            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
-            assert our.states[2].reason == "unbound by the carrier"
-            assert [type(answer) for answer in await our.send(part())] == [Taken]
-
-    run(play())
-
-
 def test_when_the_connection_drops_the_unanswered_are_in_doubt_and_nothing_is_sent_twice(run, tmp_path):
     async def play() -> None:
         script = Script(drop_every=20)
@@ -527,52 +386,6 @@ def test_when_the_connection_drops_the_unanswered_are_in_doubt_and_nothing_is_se
             assert simulator.counters.submitted <= len(sent)
             taken = {answer.carrier_id for answer in answers if isinstance(answer, Taken)}
             assert len(taken) == sum(isinstance(answer, Taken) for answer in answers)
-
-    run(play())
-
-
-def test_what_waited_behind_a_full_window_is_not_sent_when_the_connection_drops(run):
-    async def play() -> None:
-        async def take_one_and_hang_up(peer: RawPeer) -> None:
-            await peer.let_in()
-            await peer.expect("submit_sm")
-
-        async with (
-            raw_carrier(take_one_and_hang_up) as port,
-            desk(port, window=1, reconnect_min_seconds=5, reconnect_max_seconds=5) as our,
-        ):
-            await our.link.ready()
-            written, queued = our.link.submit(part(1)), our.link.submit(part(2))
-            assert isinstance(await written, InDoubt)
-            assert isinstance(await queued, NotSent)
-
-    run(play())
-
-
-def test_receipts_owed_by_the_carrier_come_after_the_next_bind(run):
-    async def play() -> None:
-        script = Script(receipt_delay_ms_min=100, receipt_delay_ms_max=100)
-        async with await serve(carrier(script)) as simulator:
-            async with desk(simulator.port) as first:
-                (answer,) = await first.send(part())
-            await until(lambda: simulator.owed(SYSTEM_ID) == 1)
-            async with desk(simulator.port) as second:
-                await until(lambda: second.receipts)
-                assert second.receipts[0].carrier_id == answer.carrier_id
-
-    run(play())
-
-
-def test_a_half_open_connection_is_noticed_and_replaced(run):
-    async def play() -> None:
-        async with (
-            await serve(carrier()) as simulator,
-            desk(simulator.port, keep_alive_seconds=0.05) as our,
-        ):
-            await our.link.ready()
-            simulator.freeze(SYSTEM_ID)
-            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
-            assert our.states[2].reason == "keep-alive unanswered"
 
     run(play())
 
@@ -604,25 +417,6 @@ def test_an_idle_link_is_kept_alive(run):
     run(play())
 
 
-def test_garbage_on_the_wire_ends_the_connection_and_the_link_comes_back(run):
-    async def play() -> None:
-        connections = 0
-
-        async def rubbish_first(peer: RawPeer) -> None:
-            nonlocal connections
-            connections += 1
-            await peer.let_in()
-            if connections == 1:
-                peer.writer.write(b"\xff" * 100)
-            await peer.expect("nothing more")
-
-        async with raw_carrier(rubbish_first) as port, desk(port) as our:
-            await until(lambda: our.phases.count(LinkPhase.BOUND) == 2)
-            assert our.states[2].reason == "garbage on the wire"
-
-    run(play())
-
-
 def test_pdus_in_single_octets_are_understood(run):
     async def play() -> None:
         async def drip(peer: RawPeer) -> None:
@@ -639,48 +433,6 @@ def test_pdus_in_single_octets_are_understood(run):
             assert await our.send(part()) == [Taken("a1b2c3d4")]
             await until(lambda: our.receipts)
             assert our.receipts[0].carrier_id == "a1b2c3d4"
-
-    run(play())
-
-
-def test_words_before_the_answer_to_the_bind_do_not_count_as_bound(run):
-    async def play() -> None:
-        async def talkative(peer: RawPeer) -> None:
-            bind = await peer.expect("bind_transceiver")
-            peer.send(Pdu("enquire_link", 9))
-            await peer.expect("enquire_link_resp")
-            assert our.link.capacity() == 0
-            peer.send(Pdu("bind_transceiver_resp", bind.sequence, 0, {"system_id": "X"}))
-            await peer.expect("nothing more")
-
-        async with raw_carrier(talkative) as port, desk(port) as our:
-            await our.link.ready()
-
-    run(play())
-
-
-def test_an_unanswered_bind_is_given_up(run):
-    async def play() -> None:
-        async def say_nothing(peer: RawPeer) -> None:
-            while True:
-                await peer.read()
-
-        async with raw_carrier(say_nothing) as port, desk(port, response_timeout_seconds=0.1) as our:
-            await until(lambda: LinkPhase.LOST in our.phases)
-            assert our.states[1].reason == "bind unanswered"
-
-    run(play())
-
-
-def test_closing_finishes_the_window_and_unbinds(run):
-    async def play() -> None:
-        script = Script(submit_delay_ms=100)
-        async with await serve(carrier(script)) as simulator:
-            async with desk(simulator.port) as our:
-                await our.link.ready()
-                futures = [our.link.submit(part(number)) for number in range(10)]
-            assert {type(future.result()) for future in futures} == {Taken}
-            assert our.phases[-1] is LinkPhase.CLOSED
 
     run(play())
 

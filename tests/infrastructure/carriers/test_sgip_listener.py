@@ -40,6 +40,7 @@ from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import serve
 from tests.infrastructure.carriers.octets import damaged, golden
 from tests.infrastructure.carriers.rig import SYSTEM_ID, carrier, desk, part, settings, until
+from tests.support.ports import free_port
 
 GOLDEN = golden("sgip12")
 BIND = Bind(sequence=1, login_type=2, name="smg", password="secret")
@@ -449,11 +450,6 @@ def test_links_share_a_listener_and_the_last_one_closes_it():
             await asyncio.open_connection("127.0.0.1", port)
 
     asyncio.run(play())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 # A whole link.

@@ -22,7 +22,7 @@ from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.receipt_text import CHINA
 from infrastructure.carriers.smgp_dialect import SmgpDialect
 from infrastructure.carriers.smgp_pdus import Deliver, LoginResp, Submit, SubmitResp, Tag
-from infrastructure.carriers.smgp_report import SmgpReport, read_report
+from infrastructure.carriers.smgp_report import SmgpReport, encode_report, read_report
 from infrastructure.carriers.traffic import Receipt, Refused, Reply, Taken
 from tests.infrastructure.carriers.octets import damaged, golden, vectors
 from tests.infrastructure.carriers.rig import part, settings
@@ -217,6 +217,35 @@ def test_whatever_comes_is_heard_without_a_failure(frame):
 @pytest.mark.parametrize("name", BODIES)
 def test_the_golden_bodies_are_read(name):
     assert read_report(BODIES[name]) == SmgpReport(ID, "DELIVRD", "000", "2611231726")
+
+
+def test_a_report_is_written_as_an_independent_codec_writes_it():
+    report = SmgpReport(ID, "DELIVRD", "000", "2611231726")
+    assert encode_report(report, submit_text="2611231725", text="032") == BODY
+
+
+@given(
+    st.builds(
+        SmgpReport,
+        st.binary(min_size=10, max_size=10).filter(any).map(lambda octets: octets.hex().upper()),
+        st.sampled_from(["DELIVRD", "UNDELIV", "MK:0001", "BLACK", "CA:52"]),
+        st.from_regex(r"[0-9]{3}", fullmatch=True),
+        st.from_regex(r"[0-9]{10}", fullmatch=True),
+    )
+)
+def test_every_report_that_is_written_is_read_again(report):
+    body = encode_report(report, submit_text="2611231725", text="")
+    assert (len(body), read_report(body)) == (122, report)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"carrier_id": "00"}, {"status": "UNDELIVERED"}, {"error_code": "1234"}, {"done_text": "未知"}],
+)
+def test_what_has_no_room_in_a_report_is_not_cut(change):
+    report = SmgpReport(ID, "DELIVRD", "000", "2611231726")._replace(**change)
+    with pytest.raises(ProtocolError):
+        encode_report(report, submit_text="2611231725", text="032")
 
 
 def test_a_body_in_which_blanks_are_another_letter_is_read_by_its_places():

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -16,6 +16,7 @@ from infrastructure.simulator.carriers import DEEDS, Carriers, PortTaken, serve_
 from infrastructure.simulator.offers import EVERY_PROTOCOL
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import SimulatorSettings
+from infrastructure.simulator.speech import Condition
 from infrastructure.stack import free_ports
 from tests.infrastructure.carriers.rig import PASSWORD, SYSTEM_ID, Desk, desk, part, until
 
@@ -252,6 +253,37 @@ def test_what_no_phone_can_write_is_refused_and_owed_to_nobody(told):
             with pytest.raises(BadInput):
                 carriers.reply(given.pop("name"), **given)
             assert [each.owed(SYSTEM_ID) for each in carriers] == [0, 0]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("condition", get_args(Condition))
+def test_a_carrier_tells_what_became_of_a_subscriber_and_the_link_acknowledges_it(condition):
+    async def play() -> None:
+        async with stage("sgip12") as (carriers, our):
+            await until(lambda: account_of(carriers, "sgip12")["connections"] == 2)
+            carriers.user_report("sgip12", phone=PHONE, condition=condition)
+            assert account_of(carriers, "sgip12")["owed"]["unacknowledged"] == 1
+            await until(lambda: account_of(carriers, "sgip12")["owed"]["unacknowledged"] == 0)
+            counters = account_of(carriers, "sgip12")["counters"]
+            assert (counters["user_reports_sent"], counters["receipts_again"]) == (1, 0)
+            assert isinstance((await our.send(part()))[0], Taken)
+            await until(lambda: our.receipts)
+            assert (len(our.receipts), our.replies) == (1, [])
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("name", ["smpp34", "cmpp20", "smgp30", "all"])
+def test_carriers_whose_protocol_has_no_words_for_subscribers_are_told_so(name):
+    async def play() -> None:
+        every = {each: settings(each) for each in ("smpp34", "cmpp20", "smgp30", "sgip12")}
+        async with serve_carriers(every) as carriers:
+            with pytest.raises(BadInput):
+                carriers.user_report(name, phone=PHONE, condition="normal")
+            with pytest.raises(BadInput):
+                carriers.user_report("sgip12", phone="many", condition="normal")
+            assert [each.owed(SYSTEM_ID) for each in carriers] == [0, 0, 0, 0]
 
     asyncio.run(play())
 

@@ -15,7 +15,8 @@ def fates(script: Script, messages: int = 2_000) -> list[Fate]:
 
 
 def test_by_default_everything_is_delivered_at_once():
-    assert set(fates(Script(), 10)) == {Fate(receipts=(PlannedReceipt(0.0, "DELIVRD", "000"),))}
+    delivered = PlannedReceipt(0.0, "DELIVRD", "000")
+    assert set(fates(Script(), 10)) == {Fate(receipts=(delivered,), outcome=delivered)}
 
 
 @given(st.integers(), st.integers(min_value=1), st.text("0123456789"), st.binary())

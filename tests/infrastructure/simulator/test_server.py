@@ -5,15 +5,18 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from infrastructure.carriers import smpp
+from infrastructure.carriers.smpp_pdus import QuerySm
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, run_simulator, serve
-from infrastructure.simulator.wire import Pdu, parse
+from infrastructure.simulator.wire import Pdu, build, parse
 from tests.infrastructure.carriers.rig import GOLDEN, RawPeer, until
 
 ACCOUNTS = {"first": "secret1", "second": "secret2"}
@@ -108,6 +111,58 @@ def test_an_early_receipt_comes_before_the_answer():
                 "deliver_sm",
                 "submit_sm_resp",
             ]
+
+    asyncio.run(play())
+
+
+async def asked(peer: RawPeer, message_id: str) -> Pdu:
+    """What the carrier answers to a query, written by the client's codec."""
+    peer.writer.write(smpp.encode(QuerySm(sequence=9, message_id=message_id, source="10690001")))
+    return await peer.expect("query_sm_resp")
+
+
+@pytest.mark.parametrize(
+    ("script", "state", "error"),
+    [
+        (Script(), 2, 0),
+        (Script(lost_rate=1.0), 2, 0),
+        (Script(failed_rate=1.0, failed_codes=(("EXPIRED", "027"),)), 3, 27),
+        (Script(receipt_delay_ms_min=3.6e6, receipt_delay_ms_max=3.6e6), 1, 0),
+    ],
+)
+def test_a_client_that_asks_hears_the_state_of_its_message(script, state, error):
+    async def play() -> None:
+        async with await serve(carrier(script=script)) as simulator, bound(simulator) as peer:
+            peer.send(submit())
+            id_ = (await peer.expect("submit_sm_resp")).fields["message_id"]
+            answer = await asked(peer, id_)
+            assert (answer.sequence, answer.status, answer.fields["message_id"]) == (9, 0, id_)
+            assert (answer.fields["message_state"], answer.fields["error_code"]) == (state, error)
+            date = r"" if state == 1 else r"\d{12}032\+"
+            assert re.fullmatch(date, answer.fields["final_date"])
+            assert smpp.decode(build(answer)).message_state == state
+
+    asyncio.run(play())
+
+
+def test_a_query_for_a_message_of_nobody_or_of_another_account_is_refused():
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, bound(simulator) as peer:
+            peer.send(submit())
+            id_ = (await peer.expect("submit_sm_resp")).fields["message_id"]
+            assert await asked(peer, "0" * 16) == Pdu("query_sm_resp", 9, 0x0C)
+            async with bound(simulator, "second") as other:
+                assert await asked(other, id_) == Pdu("query_sm_resp", 9, 0x0C)
+
+    asyncio.run(play())
+
+
+def test_who_is_not_bound_to_send_hears_of_no_state():
+    async def play() -> None:
+        async with await serve(carrier()) as simulator, client(simulator.port) as stranger:
+            assert (await asked(stranger, "1")).status == 0x04
+            async with bound(simulator, mode="receiver") as receiver:
+                assert (await asked(receiver, "1")).status == 0x04
 
     asyncio.run(play())
 
