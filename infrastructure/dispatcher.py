@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
@@ -78,10 +78,11 @@ class Dispatcher:
         """Put jobs into the queues of the links that the routes choose, many messages a job; returns how many."""
         network = self._network()
         groups: dict[tuple[str, Lane, int, Via], list[UUID]] = defaultdict(list)
+        left: Counter[Carrier] = Counter()
         for job, accepted in self._with_facts(list(found)):
             choice = network.choose(wanted_of(job.message, accepted))
             if choice is None:
-                _log.warning("no link takes %s: a message waits for the sweep", job.carrier)
+                left[job.carrier] += 1
                 continue
             groups[choice.link, job.lane, job.delay_seconds, _via(choice)].append(job.message)
         for (link, lane, delay, via), messages in groups.items():
@@ -94,6 +95,8 @@ class Dispatcher:
                     via=via,
                     delay_seconds=delay,
                 )
+        for carrier, count in left.items():
+            _log.warning("no link takes %s: %d messages wait for the sweep", carrier, count)
         return sum(map(len, groups.values()))
 
     def _with_facts(self, found: Sequence[SubmitJob]) -> Iterator[tuple[SubmitJob, Accepted]]:

@@ -265,6 +265,18 @@ def test_a_carrier_without_a_link_leaves_its_messages_to_the_sweep_and_stops_nob
     assert post.in_jobs() == [str(jobs_for[1].message)]
 
 
+def test_messages_that_no_link_takes_are_counted_in_one_line_a_carrier(post, caplog):
+    taken_by_nobody = (Carrier.TELECOM, Carrier.BROADNET, Carrier.TELECOM, Carrier.TELECOM)
+    post.dispatcher.dispatch(
+        SubmitJob(id_for(carrier, number), carrier, Lane.BATCH)
+        for number, carrier in enumerate(taken_by_nobody)
+    )
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        "no link takes broadnet: 1 messages wait for the sweep",
+        "no link takes telecom: 3 messages wait for the sweep",
+    ]
+
+
 def test_a_disabled_link_gets_no_jobs(recorder, broker, log):
     post = Post(recorder, broker, log, Link(configured=ONE.configured), TWO)
     post.dispatcher.dispatch(
