@@ -1,4 +1,4 @@
-"""The broker and its one kind of job. A job carries ids only; doing it twice is harmless."""
+"""The one kind of job and its queues. A job carries ids only; doing it twice is harmless."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,11 +7,15 @@ from itertools import islice
 from uuid import UUID
 
 import dramatiq
+import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, Retries, SkipMessage, TimeLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from application.submit_messages import NOT_ROUTED, Via
 from domain.values import Lane
+from infrastructure.broker import LineBroker
 
 ACTOR = "submit"
 _DAY_MS = 86_400_000
@@ -55,15 +59,18 @@ class Job:
         return max(0, -int(-left // 1))
 
 
-def make_broker(redis_url: str) -> RedisBroker:
-    """A broker on Redis or Valkey. Nothing connects before it is used."""
+def make_broker(redis_url: str) -> LineBroker:
+    """A broker on Redis or Valkey. Nothing connects before it is used.
+
+    A command whose answer is lost is not given again: a fetch would take other jobs, and the first be forgotten.
+    """
     middleware = [
         Retries(max_retries=5, min_backoff=1_000, max_backoff=30_000),
         TimeLimit(time_limit=_DAY_MS),
         NotWhatWasMoved(),
     ]
-    return RedisBroker(  # type: ignore[no-untyped-call]
-        url=redis_url,
+    return LineBroker(  # type: ignore[no-untyped-call]
+        client=redis.Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0)),
         middleware=middleware,
         heartbeat_timeout=_HEARTBEAT_MS,
         maintenance_chance=_MAINTENANCE_IN_A_MILLION,

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import dramatiq
-
 from application.carriage import Answer, PartKey, Receipt, Reply, Taken
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
@@ -31,7 +29,7 @@ from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.carriers.traffic import LinkPhase, LinkState
 from infrastructure.circuits import Circuits
 from infrastructure.condition_log import ConditionLog
-from infrastructure.jobs import define_submit, make_broker, queue_name
+from infrastructure.consumers import Consumers
 from infrastructure.link_figures import Teller
 from infrastructure.link_settings import link_settings
 from infrastructure.network import condition_stream
@@ -39,7 +37,9 @@ from infrastructure.network import condition_stream
 _FINISH_SECONDS = 4.0
 """How long started messages may take to be answered: more than the pauses between a part's tries together."""
 _HURRY_SECONDS = 0.5
-_STOP_MS = 15_000
+_STOP_SECONDS = 10.0
+"""How long the jobs and Redis are waited for: the supervisor kills a process that takes longer than 15 seconds."""
+_HURRY_STOP_SECONDS = 1.0
 _LONGEST_REASON = 200
 _log = logging.getLogger(__name__)
 
@@ -134,14 +134,21 @@ class Slot:
             signs=configured.signs,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._consumers: list[dramatiq.Worker] = []
+        self._consumers = Consumers(
+            id_.link,
+            self._handle,
+            redis_url=shared.redis_url,
+            threads=platform.settings.worker_threads,
+            poll_ms=self._poll_ms,
+        )
         self._ending = False
 
     def start(self, takeover: Takeover) -> None:
         """Connect and take jobs; what an earlier owner left on the wire is put into doubt."""
         running = asyncio.create_task(self.link.run(), name=f"link-{self._id.link}-{self._id.number}")
-        self._tasks = [running, self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))]
-        self._consumers = [self._consume(lane) for lane in Lane]
+        doubting = self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))
+        self._consumers.start()
+        self._tasks = [running, doubting, self._shared.background.spawn(self._consumers.keep)]
 
     async def end(self, *, hurry: bool = False) -> None:
         """Take no more jobs, finish the window, unbind; what was not started goes back to its queue.
@@ -149,11 +156,15 @@ class Slot:
         In a `hurry` only answers that come at once are waited for: the connection is somebody else's soon.
         """
         self._ending = True
-        running, doubting = self._tasks
-        doubting.cancel()
-        stopping = (asyncio.to_thread(consumer.stop, _STOP_MS) for consumer in self._consumers)
+        running, *others = self._tasks
+        for other in others:
+            other.cancel()
+        stopping = self._consumers.stop(_HURRY_STOP_SECONDS if hurry else _STOP_SECONDS)
         # The closing link is what ends the jobs that the threads of the consumers wait for.
-        await asyncio.gather(*stopping, self._close(hurry))
+        for failed in await asyncio.gather(stopping, self._close(hurry), return_exceptions=True):
+            if failed is not None:
+                _log.error("link %s did not end as it should: %s", self._id.link, type(failed).__name__)
+                running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
     async def hurry(self) -> None:
@@ -170,20 +181,9 @@ class Slot:
 
     # Jobs.
 
-    def _consume(self, lane: Lane) -> dramatiq.Worker:
-        """Threads that take the jobs of a lane; each waits while its job is on the wire."""
-        settings = self._shared.platform.settings
-        queue = queue_name(self._id.link, lane)
-        broker = make_broker(self._shared.redis_url)
-        define_submit(broker, self._handle)
-        broker.declare_queue(queue)
-        # An idle thread looks at its queue once a poll, so the lane that can wait has the longer one.
-        poll = settings.worker_poll_ms * (1 if lane is Lane.REALTIME else 6)
-        consumer = dramatiq.Worker(
-            broker, queues={queue}, worker_timeout=poll, worker_threads=settings.worker_threads
-        )
-        consumer.start()
-        return consumer
+    def _poll_ms(self, lane: Lane) -> int:
+        """An idle thread looks at its queue once a poll, so the lane that can wait has the longer one."""
+        return self._shared.platform.settings.worker_poll_ms * (1 if lane is Lane.REALTIME else 6)
 
     def _handle(self, link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:  # noqa: ARG002
         """A dramatiq thread waits here until the messages of its job wait no more."""

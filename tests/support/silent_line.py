@@ -1,13 +1,16 @@
-"""A line between a process and its database that can fall silent: it stays open at both ends, and carries nothing.
+"""A line between a process and its database or Redis that can fall silent: it stays open at both ends, and carries
+nothing, or only what the process says.
 
 So it looks to both ends when a machine vanishes, or when something in between forgets the connection.
 """
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
+import redis
 from psycopg.conninfo import conninfo_to_dict
 
 _OCTETS = 65_536
@@ -22,12 +25,18 @@ class SilentLine:
         self.port: int = self._door.getsockname()[1]
         self._carries = threading.Event()
         self._carries.set()
+        self._answers = threading.Event()
+        self._answers.set()
         self._ends: list[socket.socket] = []
         threading.Thread(target=self._take, daemon=True).start()
 
     def fall_silent(self) -> None:
         """Carry nothing from now on, in neither direction; who comes now is not answered either."""
         self._carries.clear()
+
+    def lose_answers(self) -> None:
+        """What a process says arrives, but from now on no answer does."""
+        self._answers.clear()
 
     def cut(self) -> None:
         """Hang up on everybody, and carry again what comes from now on."""
@@ -36,6 +45,7 @@ class SilentLine:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         self._carries.set()
+        self._answers.set()
 
     def close(self) -> None:
         """Hang up, and take nobody more."""
@@ -50,14 +60,15 @@ class SilentLine:
                 here, _ = self._door.accept()
                 there = self._reach()
                 self._ends += [here, there]
-                for pair in ((here, there), (there, here)):
-                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+                for way in ((here, there, None), (there, here, self._answers)):
+                    threading.Thread(target=self._carry, args=way, daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, arrives: threading.Event | None) -> None:
         with suppress(OSError):
             while octets := source.recv(_OCTETS):
                 self._carries.wait()
-                target.sendall(octets)
+                if arrives is None or arrives.is_set():
+                    target.sendall(octets)
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -74,6 +85,26 @@ def silent_line(database_url: str) -> Iterator[tuple[SilentLine, str]]:
         yield line, f"postgresql://{info['user']}:{info['password']}@127.0.0.1:{line.port}/{info['dbname']}"
     finally:
         line.close()
+
+
+@contextmanager
+def silent_redis_line(redis_url: str) -> Iterator[tuple[SilentLine, str]]:
+    """The same to a Redis; who uses the URL waits half a second for an answer."""
+    with redis.Redis.from_url(redis_url) as client:
+        given = client.connection_pool.connection_kwargs
+    line = SilentLine(lambda: _reach_redis(given))
+    try:
+        yield line, f"redis://127.0.0.1:{line.port}/{given.get('db') or 0}?socket_timeout=0.5"
+    finally:
+        line.close()
+
+
+def _reach_redis(given: Mapping[str, Any]) -> socket.socket:
+    if "path" not in given:
+        return socket.create_connection((given["host"], given.get("port", 6379)))
+    reached = socket.socket(socket.AF_UNIX)
+    reached.connect(given["path"])
+    return reached
 
 
 def _reach(host: str, port: int) -> socket.socket:

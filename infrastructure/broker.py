@@ -1,0 +1,75 @@
+"""dramatiq's broker on Redis or Valkey, for a line that can break: what a consumer fetched and lost comes back.
+
+A consumer begins anew after every error, and each time under a name of its own. So what an earlier one held
+belongs to one that gives no sign of life any more, and goes back to its queue as that of a killed worker does.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from uuid import uuid4
+
+import dramatiq
+from dramatiq.broker import Consumer
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.errors import ConnectionClosed
+from redis.exceptions import RedisError
+
+
+@contextmanager
+def _broken_line() -> Iterator[None]:
+    """Whatever the client says of Redis is to dramatiq a line that broke: of another error its threads may die."""
+    try:
+        yield
+    except RedisError as error:
+        raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
+class LineConsumer(_RedisConsumer):
+    """Fetches jobs of one queue until the line breaks."""
+
+    def __next__(self) -> "dramatiq.MessageProxy | None":
+        """The next job, or None where there is none for now."""
+        with _broken_line():
+            found: dramatiq.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+            if found is None and self.outstanding_message_count >= self.prefetch:
+                # It holds all it may and asks for no more, but lives: to put back nothing is a sign of life too.
+                self.broker.do_requeue(self.queue_name)
+            return found
+
+    def ack(self, message: "dramatiq.MessageProxy") -> None:
+        """The job is done."""
+        with _broken_line():
+            super().ack(message)  # type: ignore[no-untyped-call]
+
+    def nack(self, message: "dramatiq.MessageProxy") -> None:
+        """The job was tried often enough."""
+        with _broken_line():
+            super().nack(message)  # type: ignore[no-untyped-call]
+
+    def requeue(self, messages: "Iterable[dramatiq.MessageProxy]") -> None:
+        """Put jobs back that were not begun."""
+        with _broken_line():
+            super().requeue(messages)  # type: ignore[no-untyped-call]
+
+
+class LineBroker(RedisBroker):
+    """Raises dramatiq's ConnectionClosed wherever Redis is away, late or not able."""
+
+    @property
+    def consumer_class(self) -> type[LineConsumer]:
+        """What `consume` makes."""
+        return LineConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5_000) -> Consumer:
+        """A consumer of a queue, under a name that no other has or had."""
+        own = copy(self)
+        own.broker_id = str(uuid4())
+        return LineConsumer(own, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+
+    def enqueue(
+        self, message: "dramatiq.Message[None]", *, delay: int | None = None
+    ) -> "dramatiq.Message[None]":
+        """Put a job into its queue, to be done not before `delay` milliseconds from now."""
+        with _broken_line():
+            return super().enqueue(message, delay=delay)
