@@ -135,6 +135,7 @@ async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
         category=asked.category,
         carrier=asked.carrier,
         signature=asked.signature,
+        extension=asked.extension,
     )
     network = await asyncio.to_thread(network_reader(platform))
     return tried_answer(try_route(network, wanted))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.choose_route import Filings, Network, wanted_of
-from application.shadow_routes import NO_WAY, Shadow, all_ready, shadow, table_of
+from application.shadow_routes import NO_WAY, Shadow, shadow, table_of
 from domain.aggregates.link import Link
 from domain.aggregates.route import RouteTable
 from domain.aggregates.signature import Filing, FilingState
@@ -84,7 +84,7 @@ def run(
     """Any time later, with every link up again."""
     return shadow(
         [messages],
-        all_ready(network(standing)),
+        network(standing).all_ready(),
         changed,
         decisions=lambda ids: {id_: then[id_] for id_ in ids if id_ in then},
     )
@@ -183,7 +183,7 @@ def test_a_decision_before_there_were_digits_in_a_filing_is_unlike():
     messages = [message(1)]
     then = decided(network(standing), messages)
     filing = Filing(carrier=Carrier.MOBILE, link="", state=FilingState.FILED, extension="34")
-    later = all_ready(network(standing, filings=(filing,)))
+    later = network(standing, filings=(filing,)).all_ready()
     found = shadow([messages], later, standing, decisions=lambda _: then)
     assert dict(found.unlike) == {("all", ("one", ""), "all", ("one", "34")): 1}
 
@@ -193,7 +193,7 @@ def test_a_link_that_is_off_by_now_took_what_it_took():
     messages = [message(number) for number in range(20)]
     then = decided(network(standing), messages)
     off = [replace(link, enabled=link.name != "two") for link in LINKS]
-    later = all_ready(replace(network(standing), links=off, _fitness={}))
+    later = replace(network(standing), links=off, _standing={}).all_ready()
     found = shadow([messages], later, standing, decisions=lambda _: then)
     assert not found.unlike
     assert found.after["two"] == sum(event.link == "two" for event in then.values())

@@ -335,6 +335,9 @@ _SECOND: tuple[Event, ...] = (
         carrier_by=FoundBy.LEARNED,
         segment_carrier=Carrier.TELECOM,
     ),
+    replace(
+        cast("route.RouteSet", next(e for e in _ALL if isinstance(e, route.RouteSet))), extensions=("20", "3")
+    ),
     contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
     ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
     replace(cast("ledger.Debited", next(e for e in _ALL if isinstance(e, ledger.Debited))), after=_TOTALS_2),
@@ -362,6 +365,10 @@ _THIRD: tuple[Event, ...] = (
         passed_over=("mobile-2:down",),
         connection=2,
         extension="0012",
+    ),
+    replace(
+        cast("message.Accepted", next(e for e in _SECOND if isinstance(e, message.Accepted))),
+        extension="2048",
     ),
 )
 EXAMPLES: dict[str, Event] = (
