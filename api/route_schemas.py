@@ -112,7 +112,7 @@ _REASONS = {
     Fitness.BROKEN: "too much of what it takes is refused or not delivered: its circuit is open",
     Fitness.DOWN: "it is not connected",
     Fitness.UNFILED: "the signature is not filed with its carrier",
-    Fitness.UNFIT: "not all digits fit behind its number",
+    Fitness.UNFIT: "its digits do not fit behind its number, or are another account's there",
     Fitness.NONE: "it is disabled, draining, or not for this carrier",
 }
 

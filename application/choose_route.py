@@ -82,8 +82,8 @@ class Network:
         return replace(self, conditions=ready, _standing={})
 
     def require_room(self, wanted: Wanted, filings: Filings) -> None:
-        """Refuse extension_unfit: what is no digits, or more of them than fit behind the number of any link that
-        the routes let a message with a signature so filed take. The network has to be `all_ready`."""
+        """Refuse extension_unfit: what is no digits, and digits that fit behind the number of no link that the
+        routes let a message with a signature so filed take. The network has to be `all_ready`."""
         if not is_extension(wanted.extension):
             raise BadInput("extension_unfit", "An extension is up to 12 digits.", field="extension")
         # What is known of links is kept by filings, so that it serves whoever asks with the same ones.
@@ -91,7 +91,7 @@ class Network:
         if asked.choose(wanted) is None and Fitness.UNFIT in asked.fitness_for(wanted).values():
             raise BadInput(
                 "extension_unfit",
-                "Behind the number of no link that may take this message is room for these digits.",
+                "These digits fit behind the number of no link for this message, or are another account's there.",
                 field="extension",
             )
 

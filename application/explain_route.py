@@ -195,7 +195,7 @@ _KEPT: dict[str, str] = {
     Fitness.BROKEN: "whose circuit was open",
     Fitness.DOWN: "which was not connected",
     Fitness.UNFILED: "with whose carrier the signature was not filed",
-    Fitness.UNFIT: "behind whose number not all digits fitted",
+    Fitness.UNFIT: "behind whose number its digits did not fit, or were another account's",
     Fitness.NONE: "which does not take this carrier's numbers, or was off",
 }
 _TAKES_NOTHING = frozenset({Fitness.UNFILED, Fitness.UNFIT, Fitness.NONE})

@@ -33,7 +33,7 @@ class Fitness(StrEnum):
     UNFILED = "unfiled"
     """It would take the number, but the signature is not filed with its carrier."""
     UNFIT = "unfit"
-    """It would take the number, but not all digits fit behind its own."""
+    """It would take the number, but not all digits fit behind its own, or the sender's make it another account's."""
     NONE = "none"
     """Not there, disabled, draining, or not for this carrier."""
 
@@ -63,11 +63,6 @@ class Digits:
     def before(self, link: str, route: RouteSet) -> str:
         """The digits of the route or the filing; those of the sender come behind them."""
         return self.filed.get(link, route.extension)
-
-    def fit(self, link: str, route: RouteSet, wanted: Wanted) -> bool:
-        """Whether all digits of a message fit: none are ever cut."""
-        digits = len(self.before(link, route)) + len(wanted.extension)
-        return not digits or digits <= self.room.get(link, _LONGEST_NUMBER)
 
 
 NO_DIGITS = Digits()
@@ -129,7 +124,7 @@ class RouteTable:
         passed: list[tuple[str, Fitness]] = []
         best: Choice | None = None
         for route in self._routes_of(wanted) or [default or default_route(fitness)]:
-            fit = _fitness_in(route, wanted, fitness, digits)
+            fit = self._fitness_in(route, wanted, fitness, digits)
             chosen = _pick(route, wanted, fit, digits, tuple(passed))
             if chosen is not None and chosen.fitness is Fitness.READY:
                 return chosen
@@ -148,12 +143,38 @@ class RouteTable:
         """How fit each link is for a message, its digits included: by the route under which it is fittest."""
         found: dict[str, Fitness] = {}
         for route in self._routes_of(wanted) or [default]:
-            for link, fit in _fitness_in(route, wanted, fitness, digits).items():
+            for link, fit in self._fitness_in(route, wanted, fitness, digits).items():
                 found[link] = min(fit, found.get(link, fit), key=_rank)
         return {**fitness, **found}
 
     def _routes_of(self, wanted: Wanted) -> list[RouteSet]:
         return [route for route in self.routes if _is_for(route, wanted)]
+
+    def _fitness_in(
+        self, route: RouteSet, wanted: Wanted, fitness: Mapping[str, Fitness], digits: Digits
+    ) -> dict[str, Fitness]:
+        """How fit the links of a route are for a message, its digits included."""
+        fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
+        if route.extension or wanted.extension or digits.filed:
+            for link, state in fit.items():
+                if state not in _TAKES_NOTHING and not self._fits(link, route, wanted, digits):
+                    fit[link] = Fitness.UNFIT
+        return fit
+
+    def _fits(self, link: str, route: RouteSet, wanted: Wanted, digits: Digits) -> bool:
+        """Whether all digits fit, and replies to them do not go to others because the sender asked for theirs."""
+        before = digits.before(link, route)
+        whole = before + wanted.extension
+        if whole and len(whole) > digits.room.get(link, _LONGEST_NUMBER):
+            return False
+        return not wanted.extension or not any(
+            len(other.extension) > len(before)
+            and whole.startswith(other.extension)
+            and other.accounts
+            and wanted.account not in other.accounts
+            and any(share.link == link for share in other.shares)
+            for other in self.routes
+        )
 
 
 def evolve(state: RouteTable | None, event: RouteEvent, at: datetime) -> RouteTable:  # noqa: ARG001
@@ -193,18 +214,6 @@ def default_route(fitness: Mapping[str, Fitness]) -> RouteSet:
         extension="",
         by="",
     )
-
-
-def _fitness_in(
-    route: RouteSet, wanted: Wanted, fitness: Mapping[str, Fitness], digits: Digits
-) -> dict[str, Fitness]:
-    """How fit the links of a route are for a message, its digits included."""
-    fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
-    if route.extension or wanted.extension or digits.filed:
-        for link, state in fit.items():
-            if state not in _TAKES_NOTHING and not digits.fit(link, route, wanted):
-                fit[link] = Fitness.UNFIT
-    return fit
 
 
 def _pick(
