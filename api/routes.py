@@ -27,6 +27,7 @@ from domain.aggregates.access import Key
 from domain.aggregates.route import Wanted
 from domain.errors import BadInput, NotFound
 from domain.events.access import Scope
+from domain.values import is_extension
 from infrastructure.bootstrap import Platform
 from infrastructure.network import network_reader
 
@@ -117,7 +118,7 @@ async def remove_route(
         body_examples=examples.ROUTE_TRIES,
         answer=RouteTried,
         example=examples.ROUTE_TRIED,
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "extension_unfit"),
     ),
 )
 async def try_a_route(request: Request, key: Reader) -> Response:  # noqa: ARG001
@@ -126,7 +127,9 @@ async def try_a_route(request: Request, key: Reader) -> Response:  # noqa: ARG00
 
 
 async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
-    """Ask the network as it stands. Refuses not_found for an account that is not there."""
+    """Ask the network as it stands. Refuses not_found for an account that is not there, extension_unfit."""
+    if not is_extension(asked.extension):
+        raise BadInput("extension_unfit", "An extension is up to 12 digits.", field="extension")
     if await platform.directory.contract(asked.account) is None:
         raise NotFound("not_found", "There is no such account.", field="account")
     wanted = Wanted(
