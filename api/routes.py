@@ -22,12 +22,12 @@ from api.route_schemas import (
     tried_answer,
 )
 from application import manage_routes
+from application.choose_route import require_extension
 from application.try_routes import ANY_MESSAGE, try_route
 from domain.aggregates.access import Key
 from domain.aggregates.route import Wanted
 from domain.errors import BadInput, NotFound
 from domain.events.access import Scope
-from domain.values import is_extension
 from infrastructure.bootstrap import Platform
 from infrastructure.network import network_reader
 
@@ -128,8 +128,7 @@ async def try_a_route(request: Request, key: Reader) -> Response:  # noqa: ARG00
 
 async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
     """Ask the network as it stands. Refuses not_found for an account that is not there, extension_unfit."""
-    if not is_extension(asked.extension):
-        raise BadInput("extension_unfit", "An extension is up to 12 digits.", field="extension")
+    require_extension(asked.extension)
     if await platform.directory.contract(asked.account) is None:
         raise NotFound("not_found", "There is no such account.", field="account")
     wanted = Wanted(

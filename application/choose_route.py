@@ -1,6 +1,7 @@
 """The link of each message, as the network stands: configured links, how they do, the route table, and with which
 carriers the signatures are filed."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from domain.events.route import RouteSet
 from domain.values import Carrier, is_extension
 
 Filings = tuple[Filing, ...]
+_PHONE_WITHIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 
 
 _AS_THEY_ARE: Mapping[str, Fitness] = MappingProxyType({})
@@ -39,6 +41,14 @@ def wanted_of(id_: UUID, accepted: Accepted) -> Wanted:
         signature=accepted.signature,
         extension=accepted.extension,
     )
+
+
+def require_extension(digits: str) -> None:
+    """Refuse extension_unfit: more than 12 digits, what is none, and phone numbers, since digits are kept for ever."""
+    if not is_extension(digits) or _PHONE_WITHIN.search(digits):
+        raise BadInput(
+            "extension_unfit", "An extension is up to 12 digits, and no phone number.", field="extension"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +92,9 @@ class Network:
         return replace(self, conditions=ready, _standing={})
 
     def require_room(self, wanted: Wanted, filings: Filings) -> None:
-        """Refuse extension_unfit: what is no digits, and digits that fit behind the number of no link that the
-        routes let a message with a signature so filed take. The network has to be `all_ready`."""
-        if not is_extension(wanted.extension):
-            raise BadInput("extension_unfit", "An extension is up to 12 digits.", field="extension")
+        """Refuse extension_unfit: what can be no extension, and digits that fit behind the number of no link that
+        the routes let a message with a signature so filed take. The network has to be `all_ready`."""
+        require_extension(wanted.extension)
         # What is known of links is kept by filings, so that it serves whoever asks with the same ones.
         asked = replace(self, filings=lambda account, signature: filings)  # noqa: ARG005
         if asked.choose(wanted) is None and Fitness.UNFIT in asked.fitness_for(wanted).values():

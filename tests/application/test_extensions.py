@@ -18,6 +18,7 @@ from tests.application.office import (
     ACCOUNT,
     BY,
     LINK,
+    PHONE,
     SIGNATURE,
     Office,
     codes,
@@ -56,9 +57,9 @@ async def test_digits_are_kept_with_the_message():
     assert office.message(answer.id).accepted.extension == "2048"
 
 
-@pytest.mark.parametrize("extension", ["1a", "12 ", "+1", "１２", "1" * 13])
+@pytest.mark.parametrize("extension", ["1a", "12 ", "+1", "１２", "1" * 13, PHONE, "0" + PHONE])
 @story
-async def test_what_is_no_digits_or_too_many_is_refused_and_changes_nothing(extension):
+async def test_what_is_no_digits_or_too_many_or_a_phone_number_is_refused_and_changes_nothing(extension):
     office = await Office().open()
     before = len(office.store.disk.log)
     assert codes(await office.send(("k1", draft(extension=extension)))) == ["extension_unfit"]
