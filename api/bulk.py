@@ -161,6 +161,7 @@ def _draft(head: BulkDefaults, item: BulkItem) -> Draft:
         category=head.category if item.category is None else item.category,
         client_reference=require_reference(item.client_reference),
         validity_seconds=head.validity_seconds if item.validity_seconds is None else item.validity_seconds,
+        extension=head.extension if item.extension is None else item.extension,
     )
 
 

@@ -34,6 +34,10 @@ def set_route(
     category: Annotated[list[Category] | None, typer.Option(help="Only of these categories.")] = None,
     carrier: Annotated[list[Carrier] | None, typer.Option(help="Only to numbers of these carriers.")] = None,
     signature: Annotated[list[str] | None, typer.Option(help="Only with these signatures.")] = None,
+    for_extension: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIGITS", help="Only where the sender asks for digits that begin so."),
+    ] = None,
     extension: Annotated[
         str, typer.Option(help="Digits behind the link's number, so that replies find their account.")
     ] = "",
@@ -56,6 +60,7 @@ def set_route(
         signatures=tuple(signature or ()),
         shares=tuple(map(_share, link)),
         extension=extension,
+        extensions=tuple(for_extension or ()),
         by=context.actor,
     )
     done = work(lambda made: decide(made.store, wanted=wanted, context=context))
@@ -90,7 +95,8 @@ def list_routes(as_json: AsJson = False) -> None:
 
     rows = work(run)
     shown = rows if as_json else [row | {"links": _shares(row["links"])} for row in rows]
-    names = ("priority", "name", "links", "accounts", "categories", "carriers", "signatures", "extension")
+    conditions = ("accounts", "categories", "carriers", "signatures", "extensions")
+    names = ("priority", "name", "links", *conditions, "extension")
     tables.show(
         "routes",
         {name: name for name in names},
@@ -110,6 +116,7 @@ def try_route(
     category: Annotated[Category, typer.Option(help="What it is for.")],
     carrier: Annotated[Carrier, typer.Option(help="Whose number it goes to.")],
     signature: Annotated[str, typer.Option(help="With this signature.")] = "",
+    extension: Annotated[str, typer.Option(help="With these digits, that the sender asks for.")] = "",
     message: Annotated[
         UUID | None, typer.Option(help="The message's id, which decides among links of equal rank.")
     ] = None,
@@ -124,7 +131,12 @@ def try_route(
         from api.routes import try_on
 
         asked = RouteTry(
-            account=account, category=category, carrier=carrier, signature=signature, message=message
+            account=account,
+            category=category,
+            carrier=carrier,
+            signature=signature,
+            extension=extension,
+            message=message,
         )
         found: dict[str, Any] = to_builtins(await try_on(platform, asked))
         return found

@@ -36,6 +36,7 @@ class Content:
     text: str = ""
     template: str = ""
     category: Category | None = None
+    extension: str = ""
 
     def fields(self) -> dict[str, Any]:
         """As the interface wants it: what is not given is left out."""
@@ -44,6 +45,7 @@ class Content:
             "text": self.text,
             "template": self.template,
             "category": self.category,
+            "extension": self.extension,
         }
         return {name: value for name, value in given.items() if value}
 
@@ -163,6 +165,7 @@ def _item(row: "Recipient", batch: str) -> dict[str, Any]:
         "template": "" if row.text else row.template,
         "variables": {} if row.text else row.variables,
         "client_reference": row.client_reference,
+        "extension": row.extension,
     }
     return {
         "phone": row.phone,
@@ -197,7 +200,8 @@ def masked(phone: str) -> str:
 
 def batch_name(recipients: "Recipients", content: Content) -> str:
     """The same file with the same content is the same batch: sending it again by mistake adds nothing."""
-    said = f"{recipients.digest}\x1f{content.signature}\x1f{content.text}\x1f{content.template}"
+    parts = [recipients.digest, content.signature, content.text, content.template]
+    said = "\x1f".join([*parts, content.extension] if content.extension else parts)
     # Letters only: a run of digits might look like a phone number, which no name of a batch may carry.
     return f"file-{sha256(said.encode()).hexdigest()[:16].translate(_LETTERS)}"
 
@@ -210,6 +214,9 @@ def command(
     template: Annotated[str, typer.Option(help="Code of an approved template.")] = "",
     var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable.")] = None,
     category: Annotated[Category | None, typer.Option(help="What a free text is for.")] = None,
+    extension: Annotated[
+        str, typer.Option(metavar="DIGITS", help="Digits that its number shall end with; replies have them.")
+    ] = "",
     batch: Annotated[str, typer.Option(help="Name of the batch; the file's digest by default.")] = "",
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="The same text to the same number twice is meant.")
@@ -224,7 +231,9 @@ def command(
     """Send one message, or one to every row of a file; sending a file again adds nothing."""
     if bool(to) == (file is not None):
         raise BadInput("to_or_file", "Say either --to PHONE or --file FILE.")
-    content = Content(signature=signature, text=text, template=template, category=category)
+    content = Content(
+        signature=signature, text=text, template=template, category=category, extension=extension
+    )
     with _client(url, api_key) as client:
         if file is None:
             body = {**content.fields(), "phone": to, "variables": _variables(var or ())}

@@ -37,6 +37,7 @@ class _Listed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     carriers: tuple[Carrier, ...] = ()
     signatures: tuple[str, ...] = ()
     extension: str = ""
+    extensions: tuple[str, ...] = ()
     by: str = ""
 
 
@@ -99,7 +100,6 @@ def _show(noun: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> No
 async def _try(
     platform: "Platform", routes: list[RouteSet], since: str, until: str, *, links: Links
 ) -> dict[str, Any]:
-    from application.shadow_routes import all_ready
     from infrastructure.network import network_reader
 
     now = await platform.store.now()
@@ -107,7 +107,7 @@ async def _try(
     if begins >= ends:
         raise BadInput("since_invalid", "The span ends before it begins.")
     network = await platform.store.in_thread(network_reader(platform))
-    standing = network if links is Links.NOW else all_ready(network)
+    standing = network if links is Links.NOW else network.all_ready()
     run = partial(_shadow, platform, standing, routes, (begins, ends), then=links is Links.THEN)
     found = await platform.store.in_thread(run)
     return {"since": begins.isoformat(), "until": ends.isoformat(), "links_as": links, **_document(found)}

@@ -179,7 +179,9 @@ CATALOGUE: Mapping[str, Kind] = {
         422, "The route's name is not possible", "Give 1 to 32 small letters, digits, dashes."
     ),
     "route_invalid": Kind(422, "The route is not possible", "Compare the field with its range."),
-    "extension_unfit": Kind(422, "The extension fits not behind a number", "Shorten it, or leave it out."),
+    "extension_unfit": Kind(
+        422, "The extension fits not behind a number", "Take fewer or other digits, or none."
+    ),
     # What is looked for.
     "not_found": Kind(404, "There is no such thing", "Check the id; it may belong to another account."),
     "reason_required": Kind(422, "A look-up needs a reason", "Say why; it is recorded."),

@@ -29,6 +29,12 @@ SEND: dict[str, dict[str, Any]] = {
         "client_reference": "login-77120",
         "validity_seconds": 120,
     },
+    "with digits": {
+        "phone": "13800138000",
+        "signature": "示例科技",
+        "text": "您对本次服务满意吗？请回复 1 至 5。",
+        "extension": "2048",
+    },
 }
 ACCEPTED = {
     "id": _ID,
@@ -49,7 +55,12 @@ BULK: dict[str, dict[str, Any]] = {
         "template": "statement",
         "messages": [
             {"phone": "13800138000", "variables": {"name": "王女士", "amount": "128.50"}, "id": "stmt-0001"},
-            {"phone": "13000130000", "variables": {"name": "李先生", "amount": "64.00"}, "id": "stmt-0002"},
+            {
+                "phone": "13000130000",
+                "variables": {"name": "李先生", "amount": "64.00"},
+                "id": "stmt-0002",
+                "extension": "2048",
+            },
         ],
     }
 }
@@ -88,6 +99,7 @@ DETAIL = {
     "template": "",
     "batch": "",
     "client_reference": "",
+    "extension": "",
     "accepted_at": _AT,
     "expires_at": "2026-03-03T01:30:00.125000Z",
     "segments": 1,

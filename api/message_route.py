@@ -25,11 +25,14 @@ from infrastructure.network import NetworkReader, network_reader
 router = APIRouter(tags=["messages"])
 
 
+_WHY = "down, broken, unfiled, unfit (digits), or none: off, or not for this carrier."
+
+
 class LinkPassed(Struct, kw_only=True):
     """A link that was asked before the one that was taken."""
 
     link: str
-    why: Annotated[str, Meta(description="down, broken, unfiled, or none: off, or not for this carrier.")]
+    why: Annotated[str, Meta(description=_WHY)]
 
 
 class LinkShare(Struct, kw_only=True):
@@ -44,7 +47,8 @@ class RouteRule(Struct, kw_only=True):
 
     priority: int
     conditions: Annotated[
-        list[str], Meta(description="By what it is for a message: account, category, carrier, signature.")
+        list[str],
+        Meta(description="By what it is for a message: account, category, carrier, signature, extension."),
     ]
     among: Annotated[
         list[LinkShare], Meta(description="Links that were as fit as the one taken: weights and id decided.")
@@ -170,7 +174,7 @@ def message_route(id_: UUID, told: Explanation) -> MessageRoute:
         else RouteNow(
             link=now.link,
             route=now.route,
-            extension=now.extension,
+            extension=now.digits,
             fitness=now.fitness,
             passed_over=_passed(dict.fromkeys(now.passed_over)),
         ),

@@ -62,6 +62,7 @@ OF_A_MESSAGE = (
     "template_variable_url",
     "variables_without_template",
     "validity_invalid",
+    "extension_unfit",
     "reference_invalid",
     "idempotency_key_invalid",
     "idempotency_conflict",
@@ -133,6 +134,7 @@ def draft_of(wanted: MessageRequest) -> Draft:
         category=wanted.category,
         client_reference=require_reference(wanted.client_reference),
         validity_seconds=wanted.validity_seconds,
+        extension=wanted.extension,
     )
 
 
@@ -287,6 +289,7 @@ def _detail(message_id: UUID, history: Sequence[Recorded]) -> MessageDetail:
         template=accepted.template,
         batch=accepted.batch,
         client_reference=accepted.client_reference,
+        extension=accepted.extension,
         timeline=[_line(recorded) for recorded in history],
     )
 

@@ -109,8 +109,17 @@ _CONDITIONS: dict[str, Any] = {
     "signatures": [],
     "links": [{"link": "mobile-1", "weight": 7}, {"link": "mobile-2", "weight": 3}],
     "extension": "12",
+    "extensions": [],
 }
-ROUTE_REQUESTS: dict[str, dict[str, Any]] = {"one-time passwords": _CONDITIONS}
+_BY_DIGITS: dict[str, Any] = {
+    "priority": 20,
+    "links": [{"link": "mobile-2", "weight": 1}],
+    "extensions": ["20", "3"],
+}
+ROUTE_REQUESTS: dict[str, dict[str, Any]] = {
+    "one-time passwords": _CONDITIONS,
+    "by the sender's digits": _BY_DIGITS,
+}
 ROUTE: dict[str, Any] = {"name": "codes", **_CONDITIONS, "by": "key:1f2e3d4c5b6a"}
 ROUTES: dict[str, Any] = {"routes": [ROUTE]}
 ROUTE_TRIES: dict[str, dict[str, Any]] = {
@@ -119,12 +128,13 @@ ROUTE_TRIES: dict[str, dict[str, Any]] = {
         "category": "otp",
         "carrier": "mobile",
         "signature": "示例科技",
+        "extension": "2048",
     }
 }
 ROUTE_TRIED: dict[str, Any] = {
     "link": "mobile-2",
     "route": "codes",
-    "extension": "12",
+    "extension": "122048",
     "fitness": "ready",
     "why": "Route codes is for it; mobile-2 is ready.",
     "among": [{"link": "mobile-2", "weight": 3, "percent": 100.0}],

@@ -120,6 +120,7 @@ def _shown(line: ReplyLine, words: Words) -> ReplyShown:
         link=line.link,
         number=line.number,
         extension=line.extension,
+        asked=line.asked,
         matched_by=MatchedBy(line.matched_by),
         message=line.message,
         keyword=line.keyword,

@@ -20,6 +20,10 @@ class ReplyShown(Struct, kw_only=True):
     link: str
     number: Annotated[str, Meta(description="The number that the phone wrote to.")]
     extension: Annotated[str, Meta(description="What stands behind the link's own number.")]
+    asked: Annotated[
+        str,
+        Meta(description="Its end: the digits that you asked for when you sent, then what the phone added."),
+    ]
     matched_by: Annotated[MatchedBy, Meta(description="How it was found to be this account's.")]
     message: Annotated[
         str, Meta(description="The message it is taken to answer, where `matched_by` is recent.")
@@ -50,8 +54,9 @@ EXAMPLE: dict[str, Any] = {
             "parts": 1,
             "received_at": "2026-03-01T09:12:44.120000Z",
             "link": "mobile-1",
-            "number": "1069000012",
-            "extension": "12",
+            "number": "10690000122048",
+            "extension": "122048",
+            "asked": "2048",
             "matched_by": "extension",
             "message": "",
             "keyword": "TD",

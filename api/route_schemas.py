@@ -11,6 +11,7 @@ from domain.events.route import RouteSet, Share
 from domain.values import Carrier, Category
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64)]
+_Digits = Annotated[str, Meta(min_length=1, max_length=12)]
 _Names = Annotated[tuple[_Name, ...], Meta(max_length=1_000)]
 
 
@@ -36,6 +37,12 @@ class RouteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             max_length=32, description="Digits behind the link's number, so that replies find their account."
         ),
     ] = ""
+    extensions: Annotated[
+        tuple[_Digits, ...],
+        Meta(
+            max_length=1_000, description="What the digits that the sender asked for begin with, one of them."
+        ),
+    ] = ()
 
 
 class RouteAnswer(Struct, kw_only=True):
@@ -49,6 +56,7 @@ class RouteAnswer(Struct, kw_only=True):
     signatures: tuple[str, ...]
     links: list[RouteShare]
     extension: str
+    extensions: tuple[str, ...]
     by: Annotated[str, Meta(description="Who set it.")]
 
 
@@ -65,6 +73,7 @@ class RouteTry(Struct, kw_only=True, forbid_unknown_fields=True):
     category: Category
     carrier: Carrier
     signature: Annotated[str, Meta(max_length=64)] = ""
+    extension: Annotated[str, Meta(max_length=12, description="The digits that the sender asks for.")] = ""
     message: Annotated[
         UUID | None, Meta(description="The message's id, which decides among links of equal rank.")
     ] = None
@@ -91,7 +100,7 @@ class RouteTried(Struct, kw_only=True):
 
     link: str | None = None
     route: str | None = None
-    extension: str
+    extension: Annotated[str, Meta(description="All digits behind the link's number.")]
     fitness: Fitness
     why: str
     among: list[RouteAmong]
@@ -103,6 +112,7 @@ _REASONS = {
     Fitness.BROKEN: "too much of what it takes is refused or not delivered: its circuit is open",
     Fitness.DOWN: "it is not connected",
     Fitness.UNFILED: "the signature is not filed with its carrier",
+    Fitness.UNFIT: "its digits do not fit behind its number, or are another account's there",
     Fitness.NONE: "it is disabled, draining, or not for this carrier",
 }
 
@@ -118,6 +128,7 @@ def route_answer(route: RouteSet) -> RouteAnswer:
         signatures=route.signatures,
         links=[RouteShare(link=share.link, weight=share.weight) for share in route.shares],
         extension=route.extension,
+        extensions=route.extensions,
         by=route.by,
     )
 
@@ -133,6 +144,7 @@ def route_of(name: str, body: RouteRequest, *, by: str) -> RouteSet:
         signatures=body.signatures,
         shares=tuple(Share(link=share.link, weight=share.weight) for share in body.links),
         extension=body.extension,
+        extensions=body.extensions,
         by=by,
     )
 
@@ -144,7 +156,7 @@ def tried_answer(tried: Tried) -> RouteTried:
     return RouteTried(
         link=choice.link if choice else None,
         route=choice.route if choice else None,
-        extension=choice.extension if choice else "",
+        extension=choice.digits if choice else "",
         fitness=choice.fitness if choice else Fitness.NONE,
         why=tried.why,
         among=[

@@ -22,6 +22,7 @@ from api.route_schemas import (
     tried_answer,
 )
 from application import manage_routes
+from application.choose_route import require_extension
 from application.try_routes import ANY_MESSAGE, try_route
 from domain.aggregates.access import Key
 from domain.aggregates.route import Wanted
@@ -117,7 +118,7 @@ async def remove_route(
         body_examples=examples.ROUTE_TRIES,
         answer=RouteTried,
         example=examples.ROUTE_TRIED,
-        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found"),
+        problems=(*OF_A_BODY, *OF_THE_PLATFORM, "not_found", "extension_unfit"),
     ),
 )
 async def try_a_route(request: Request, key: Reader) -> Response:  # noqa: ARG001
@@ -126,7 +127,8 @@ async def try_a_route(request: Request, key: Reader) -> Response:  # noqa: ARG00
 
 
 async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
-    """Ask the network as it stands. Refuses not_found for an account that is not there."""
+    """Ask the network as it stands. Refuses not_found for an account that is not there, extension_unfit."""
+    require_extension(asked.extension)
     if await platform.directory.contract(asked.account) is None:
         raise NotFound("not_found", "There is no such account.", field="account")
     wanted = Wanted(
@@ -135,6 +137,7 @@ async def try_on(platform: Platform, asked: RouteTry) -> RouteTried:
         category=asked.category,
         carrier=asked.carrier,
         signature=asked.signature,
+        extension=asked.extension,
     )
     network = await asyncio.to_thread(network_reader(platform))
     return tried_answer(try_route(network, wanted))

@@ -67,6 +67,10 @@ class MessageRequest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
     validity_seconds: Annotated[
         int | None, Meta(description="How long it may wait for the carrier: 10 seconds to 3 days.")
     ] = None
+    extension: Annotated[
+        str,
+        Meta(description="Digits, up to 12, that its number shall end with: replies come back with them."),
+    ] = ""
 
 
 class BulkItem(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -84,6 +88,7 @@ class BulkItem(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     category: Category | None = None
     client_reference: str = ""
     validity_seconds: int | None = None
+    extension: str | None = None
 
 
 class BulkDefaults(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -97,6 +102,7 @@ class BulkDefaults(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
     template: str | None = None
     category: Category | None = None
     validity_seconds: int | None = None
+    extension: str = ""
     allow_duplicates: Annotated[
         bool, Meta(description="Accept the same text to the same number twice in this call.")
     ] = False
@@ -230,6 +236,7 @@ class MessageDetail(Struct, kw_only=True):
     template: str
     batch: str
     client_reference: str
+    extension: Annotated[str, Meta(description="The digits that were asked for behind its number.")]
     timeline: list[TimelineEvent]
     phone: str | UnsetType = UNSET
     text: str | UnsetType = UNSET

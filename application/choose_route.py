@@ -1,20 +1,23 @@
 """The link of each message, as the network stands: configured links, how they do, the route table, and with which
 carriers the signatures are filed."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from uuid import UUID
 
 from domain.aggregates.link import Link
-from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted, default_route
+from domain.aggregates.route import Choice, Digits, Fitness, RouteTable, Wanted, default_route, room_behind
 from domain.aggregates.signature import Filing, FilingState, filing_of
+from domain.errors import BadInput
 from domain.events.link import Broken, ConditionEvent, Connected, Lost
 from domain.events.message import Accepted
 from domain.events.route import RouteSet
-from domain.values import Carrier
+from domain.values import Carrier, is_extension
 
 Filings = tuple[Filing, ...]
+_PHONE_WITHIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 
 
 _AS_THEY_ARE: Mapping[str, Fitness] = MappingProxyType({})
@@ -36,7 +39,25 @@ def wanted_of(id_: UUID, accepted: Accepted) -> Wanted:
         category=accepted.category,
         carrier=accepted.carrier,
         signature=accepted.signature,
+        extension=accepted.extension,
     )
+
+
+def require_extension(digits: str) -> None:
+    """Refuse extension_unfit: more than 12 digits, what is none, and phone numbers, since digits are kept for ever."""
+    if not is_extension(digits) or _PHONE_WITHIN.search(digits):
+        raise BadInput(
+            "extension_unfit", "An extension is up to 12 digits, and no phone number.", field="extension"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """How the links stand to all messages of a carrier with a signature."""
+
+    fitness: Mapping[str, Fitness]
+    default: RouteSet
+    digits: Digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +71,7 @@ class Network:
     filings: Callable[[str, str], Filings] = _nothing_filed
     require_filing: bool = False
     """Pass over links of carriers where the signature is not filed."""
-    _fitness: dict[tuple[Carrier, Filings], tuple[dict[str, Fitness], RouteSet]] = field(default_factory=dict)
+    _standing: dict[tuple[Carrier, Filings], _Standing] = field(default_factory=dict)
 
     def choose(self, wanted: Wanted, *, otherwise: Mapping[str, Fitness] = _AS_THEY_ARE) -> Choice | None:
         """The link of a message and why; None where no link may take it.
@@ -58,27 +79,51 @@ class Network:
         Digits under which the signature is filed for the link stand in the place of the route's. `otherwise` is
         how fit some links are taken to be, however they do.
         """
-        filings = self.filings(wanted.account, wanted.signature)
-        fitness, default = self._known_fitness(wanted.carrier, filings if self.require_filing else ())
+        standing = self._standing_of(wanted)
+        fitness, default = standing.fitness, standing.default
         if any(fitness.get(name, Fitness.NONE) is not fit for name, fit in otherwise.items()):
             fitness = {**fitness, **otherwise}
             default = _default_of(fitness)
-        choice = self.table.choose(wanted, fitness, default)
-        if choice is None or not filings:
-            return choice
-        filing = filing_of(filings, wanted.carrier, choice.link)
-        return replace(choice, extension=filing.extension) if filing and filing.extension else choice
+        return self.table.choose(wanted, fitness, default, standing.digits)
+
+    def all_ready(self) -> "Network":
+        """The same network with every enabled link connected: what the tables say, whatever is down just now."""
+        ready = {link.name: (Connected(name=link.name),) for link in self.links}
+        return replace(self, conditions=ready, _standing={})
+
+    def require_room(self, wanted: Wanted, filings: Filings) -> None:
+        """Refuse extension_unfit: what can be no extension, and digits that fit behind the number of no link that
+        the routes let a message with a signature so filed take. The network has to be `all_ready`."""
+        require_extension(wanted.extension)
+        # What is known of links is kept by filings, so that it serves whoever asks with the same ones.
+        asked = replace(self, filings=lambda account, signature: filings)  # noqa: ARG005
+        if asked.choose(wanted) is None and Fitness.UNFIT in asked.fitness_for(wanted).values():
+            raise BadInput(
+                "extension_unfit",
+                "These digits fit behind the number of no link for this message, or are another account's there.",
+                field="extension",
+            )
 
     def fitness_for(self, wanted: Wanted) -> Mapping[str, Fitness]:
         """How fit each link is for a message now."""
-        filings = self.filings(wanted.account, wanted.signature) if self.require_filing else ()
-        return self._known_fitness(wanted.carrier, filings)[0]
+        standing = self._standing_of(wanted)
+        return self.table.fitness_for(wanted, standing.fitness, standing.default, standing.digits)
 
-    def _known_fitness(self, carrier: Carrier, filings: Filings) -> tuple[dict[str, Fitness], RouteSet]:
-        if (carrier, filings) not in self._fitness:
+    def _standing_of(self, wanted: Wanted) -> _Standing:
+        carrier, filings = wanted.carrier, self.filings(wanted.account, wanted.signature)
+        if (carrier, filings) not in self._standing:
             fitness = {link.name: self._fit(link, carrier, filings) for link in self.links}
-            self._fitness[carrier, filings] = fitness, _default_of(fitness)
-        return self._fitness[carrier, filings]
+            self._standing[carrier, filings] = _Standing(
+                fitness=fitness, default=_default_of(fitness), digits=self._digits(carrier, filings)
+            )
+        return self._standing[carrier, filings]
+
+    def _digits(self, carrier: Carrier, filings: Filings) -> Digits:
+        filed = {link.name: filing_of(filings, carrier, link.name) for link in self.links}
+        return Digits(
+            room={link.name: room_behind(link.configured) for link in self.links},
+            filed={name: filing.extension for name, filing in filed.items() if filing and filing.extension},
+        )
 
     def _fit(self, link: Link, carrier: Carrier, filings: Filings) -> Fitness:
         fit = self.fitness(link, carrier)

@@ -1,4 +1,4 @@
-"""Contracts, templates, signatures, keys and links as a process sees them, at most a second old.
+"""Contracts, templates, signatures, keys, links and routes as a process sees them, at most a second old.
 
 The cache is for speed only: what must be exact (a contract that is suspended this moment) is checked again
 under the lock, by the version that comes with it.
@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
+from application.manage_routes import read_routes
 from application.platform import load
 from application.ports import Store
 from domain.aggregates import access, contract, fold, link, signature, template
+from domain.aggregates.route import RouteTable
 from domain.aggregates.signature import Signature
 from domain.values import stream_id
 
@@ -58,6 +60,10 @@ class Directory:
     async def links(self) -> tuple[link.Link, ...]:
         """All configured links, in the order of their configuration."""
         return await self._cached(("links",), self._load_links)
+
+    async def routes(self) -> RouteTable:
+        """The route table."""
+        return await self._cached(("routes",), lambda: read_routes(self._store))
 
     async def signatures(self) -> tuple[Signature, ...]:
         """All signatures of all accounts."""

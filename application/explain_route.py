@@ -155,6 +155,7 @@ def _rule(
         "category": route.categories,
         "carrier": route.carriers,
         "signature": route.signatures,
+        "extension": route.extensions,
     }
     return Rule(
         priority=route.priority,
@@ -194,9 +195,10 @@ _KEPT: dict[str, str] = {
     Fitness.BROKEN: "whose circuit was open",
     Fitness.DOWN: "which was not connected",
     Fitness.UNFILED: "with whose carrier the signature was not filed",
+    Fitness.UNFIT: "behind whose number its digits did not fit, or were another account's",
     Fitness.NONE: "which does not take this carrier's numbers, or was off",
 }
-_UNFIT = frozenset({Fitness.UNFILED, Fitness.NONE})
+_TAKES_NOTHING = frozenset({Fitness.UNFILED, Fitness.UNFIT, Fitness.NONE})
 _OUTCOMES = {
     AttemptOutcome.UNDER_WAY: "there is no answer yet",
     AttemptOutcome.SUBMITTED: "the carrier took it",
@@ -266,7 +268,7 @@ def _of_now(id_: UUID, accepted: Accepted, now: Choice | None, network: Network)
         return f"Now {_named(now.route).lower()} would choose {now.link}, {_NOW[now.fitness]}.{passed}"
     fitness = network.fitness_for(wanted_of(id_, accepted))
     kept = "".join(
-        f" {link}, {_kept(fit) if fit in _UNFIT else 'which none of its routes names'}."
+        f" {link}, {_kept(fit) if fit in _TAKES_NOTHING else 'which none of its routes names'}."
         for link, fit in fitness.items()
     )
     return f"Now no link may take it: it waits until one may, or until it expires.{kept}"

@@ -43,12 +43,19 @@ class Numbers:
         own = self.links.get(link, "")
         return number[len(own) :] if own and number.startswith(own) else ""
 
+    def asked(self, link: str, number: str) -> str:
+        """What stands behind the longest number that is known: digits of its sender, and the phone's own."""
+        extension = self.extension(link, number)
+        return extension and number[max(len(number) - len(extension), self._longest(number)) :]
+
+    def _longest(self, number: str) -> int:
+        return max((len(each.digits) for each in self.known if number.startswith(each.digits)), default=0)
+
     def owners(self, number: str) -> tuple[frozenset[str], bool]:
-        """The accounts that the longest number before the phone's own digits is of, and whether it is one that
-        is told apart by its digits; no account where it is anybody's."""
-        found = [each for each in self.known if number.startswith(each.digits)]
-        longest = max((len(each.digits) for each in found), default=0)
-        same = [each for each in found if len(each.digits) == longest]
+        """The accounts that the longest number before the sender's and the phone's own digits is of, and whether it
+        is one that is told apart by its digits; no account where it is anybody's."""
+        longest = self._longest(number)
+        same = [each for each in self.known if number.startswith(each.digits) and len(each.digits) == longest]
         accounts = frozenset().union(*(each.accounts for each in same))
         anybody = not all(each.accounts for each in same)
         return frozenset() if anybody else accounts, any(each.extended for each in same)
@@ -98,11 +105,12 @@ class Origins:
     async def find(self, numbers: Numbers, *, link: str, number: str, phone: str) -> Origin:
         """The origin of a reply of a normalised phone to one of our numbers."""
         number = _without_country(number, numbers.links.get(link, ""))
+        extension = numbers.extension(link, number)
         accounts, extended = numbers.owners(number)
         account, matched_by, message = "", MatchedBy.NOBODY, ""
         if extended and len(accounts) == 1:
             (account,), matched_by = accounts, MatchedBy.EXTENSION
-        elif (recent := await self._recent(link, phone, accounts if extended else frozenset())) is not None:
+        elif recent := await self._recent(link, extension, phone, accounts if extended else frozenset()):
             (account, message), matched_by = recent, MatchedBy.RECENT
         elif len(accounts) == 1:
             (account,), matched_by = accounts, MatchedBy.NUMBER
@@ -110,23 +118,28 @@ class Origins:
             account=account,
             link=link,
             number=number,
-            extension=numbers.extension(link, number),
+            extension=extension,
             matched_by=matched_by,
             message=message,
+            asked=numbers.asked(link, number),
         )
 
-    async def _recent(self, link: str, phone: str, among: frozenset[str]) -> tuple[str, str] | None:
-        """The account that wrote last to a phone over a link, and its message; `among` some accounts, or any."""
+    async def _recent(
+        self, link: str, extension: str, phone: str, among: frozenset[str]
+    ) -> tuple[str, str] | None:
+        """The account that wrote last to a phone over a link, and its message; `among` some accounts, or any.
+
+        Who wrote under more of the digits that the phone wrote to goes before who wrote later.
+        """
         now = self._now()
         ids = await self._to_phone(phone, now)
-        newest: tuple[datetime, str, str] | None = None
+        found: list[tuple[int, datetime, str, str]] = []
         for id_, history in (await self._store.load(ids)).items() if ids else ():
-            account, at = _sent(history, link)
-            if at is None or now - at > RECENT or (among and account not in among):
-                continue
-            if newest is None or at > newest[0]:
-                newest = at, account, str(id_)
-        return newest and newest[1:]
+            account = history[0].event.account if isinstance(history[0].event, Accepted) else ""
+            if not among or account in among:
+                sent = _sent(history, link, extension, since=now - RECENT)
+                found += [(*each, account, str(id_)) for each in sent]
+        return max(found)[2:] if found else None
 
     async def _to_phone(self, phone: str, now: datetime) -> list[UUID]:
         if not phone:
@@ -139,12 +152,17 @@ class Origins:
         return [id_ for ids in found for id_ in ids]
 
 
-def _sent(history: Sequence[Recorded], link: str) -> tuple[str, datetime | None]:
-    """The account of a message, and when it was last sent over a link."""
-    first = history[0].event
-    account = first.account if isinstance(first, Accepted) else ""
-    sent = [r.at for r in history if isinstance(r.event, SubmissionStarted) and r.event.link == link]
-    return account, max(sent, default=None)
+def _sent(
+    history: Sequence[Recorded], link: str, extension: str, *, since: datetime
+) -> list[tuple[int, datetime]]:
+    """When a message was sent over a link, each with how many of the digits that a phone wrote to were its own:
+    -1 where it was sent under others."""
+    starts = [
+        (each.event.extension, each.at)
+        for each in history
+        if isinstance(each.event, SubmissionStarted) and each.event.link == link and each.at >= since
+    ]
+    return [(len(digits) if extension.startswith(digits) else -1, at) for digits, at in starts]
 
 
 def _without_country(number: str, own: str) -> str:

@@ -2,8 +2,8 @@
 
 Refusals, one an item, never at its neighbours' cost: invalid_phone, unassigned_phone, text_empty,
 text_too_long, text_control_character, text_or_template, signature_not_approved, signature_in_text,
-template_*, validity_invalid, no_route, signature_not_filed, duplicate_recipient, idempotency_conflict,
-no_contract and those of the contract. What is refused leaves nothing behind.
+template_*, validity_invalid, extension_unfit, no_route, signature_not_filed, duplicate_recipient,
+idempotency_conflict, no_contract and those of the contract. What is refused leaves nothing behind.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from application.choose_route import Network
 from application.directory import Directory, Versioned
 from application.manage_portability import Book, NothingKnown, Numbers
 from application.ports import Acceptance, Committed, Conflict, Entry, Now, Outcome, Store, Vault
@@ -20,6 +21,7 @@ from domain import numbering, text
 from domain.aggregates import fold, message
 from domain.aggregates.contract import Contract
 from domain.aggregates.message import Status
+from domain.aggregates.route import Wanted
 from domain.errors import BadInput, Conflicting, NotAccepting, Refusal
 from domain.events.contract import Terms
 from domain.events.message import Accepted, Charged
@@ -44,6 +46,8 @@ class Draft:
     category: Category | None = None
     client_reference: str = ""
     validity_seconds: int | None = None
+    extension: str = ""
+    """Digits that the number shall end with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,8 @@ class _Moment:
     terms: Terms
     served: frozenset[Carrier]
     """Carriers whose numbers a link takes now."""
+    network: Network | None
+    """Where somebody asks for digits: links and routes, by which they have to fit."""
     numbers: Book
     now: datetime
     day: date
@@ -169,10 +175,20 @@ class MessageSender:
             contract=contract,
             terms=contract.state.terms_on(local_day(now)),
             served=frozenset(carrier for carrier in Carrier if any(link.serves(carrier) for link in links)),
+            network=await self._network() if any(draft.extension for _, draft in command.drafts) else None,
             numbers=await self._numbers.book(),
             now=now,
             day=local_day(now),
         )
+
+    async def _network(self) -> Network:
+        standing = Network(
+            links=await self._directory.links(),
+            conditions={},
+            table=await self._directory.routes(),
+            require_filing=self._require_filing,
+        )
+        return standing.all_ready()
 
     async def _prepare_one(self, moment: _Moment, key: str, draft: Draft) -> _Prepared:
         phone = numbering.normalise(draft.phone)
@@ -182,6 +198,17 @@ class MessageSender:
         category, whole = await self._compose(moment.command.account, draft, whose.carrier)
         if whose.carrier not in moment.served:
             raise NotAccepting("no_route", "No link takes numbers of this carrier now.", field="phone")
+        if draft.extension and moment.network is not None:
+            signature = await self._directory.signature(moment.command.account, draft.signature)
+            wanted = Wanted(
+                message=message_id(moment.command.account, key),
+                account=moment.command.account,
+                category=category,
+                carrier=whose.carrier,
+                signature=draft.signature,
+                extension=draft.extension,
+            )
+            moment.network.require_room(wanted, signature.state.filings if signature else ())
         return self._entry(moment, key, draft, phone, whose, category, whole)
 
     async def _compose(self, account: str, draft: Draft, carrier: Carrier) -> tuple[Category, str]:
@@ -229,9 +256,9 @@ class MessageSender:
         sealed, row = self._vault.seal(
             account=command.account, message=message, day=day, phone=phone, text=whole
         )
-        body = "\x1f".join(
-            (phone, whole, category.value, draft.client_reference, str(draft.validity_seconds))
-        )
+        said = (phone, whole, category.value, draft.client_reference, str(draft.validity_seconds))
+        # Digits are there only where they are asked for: what was accepted before there were any is the same body.
+        body = "\x1f".join((*said, draft.extension) if draft.extension else said)
         digest = self._vault.digest(body, day)
         assert digest is not None
         lane = command.lane or (Lane.BATCH if category is Category.MARKETING else Lane.REALTIME)
@@ -254,6 +281,7 @@ class MessageSender:
             expires_at=moment.now + timedelta(seconds=self._valid_for(draft, category)),
             sealed=sealed,
             body_digest=digest,
+            extension=draft.extension,
         )
         entry = Entry(
             stream=message,

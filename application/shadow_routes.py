@@ -13,7 +13,6 @@ from domain.aggregates import route
 from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Fitness, RouteTable, Wanted
 from domain.errors import BadInput
-from domain.events.link import Connected
 from domain.events.message import Accepted, SubmissionStarted
 from domain.events.route import RouteSet
 from domain.recorded import Recorded
@@ -79,12 +78,6 @@ def table_of(routes: Iterable[RouteSet], *, links: Sequence[Link]) -> RouteTable
     return table
 
 
-def all_ready(network: Network) -> Network:
-    """The same network with every enabled link connected: what the tables say, whatever is down just now."""
-    ready = {link.name: (Connected(name=link.name),) for link in network.links}
-    return replace(network, conditions=ready, _fitness={})
-
-
 def shadow(
     pages: Iterable[Sequence[Recorded]],
     network: Network,
@@ -98,7 +91,7 @@ def shadow(
     `decisions` gives the first decision of each message that was sent: with it they are compared with what was
     decided, and a link that was not fit then is not fit here. `went` is told how many facts were looked at.
     """
-    changed, found = replace(network, table=table, _fitness={}), Shadow()
+    changed, found = replace(network, table=table, _standing={}), Shadow()
     for page in pages:
         accepted = {fact.stream: fact.event for fact in page if isinstance(fact.event, Accepted)}
         decided = decisions(list(accepted)) if decisions is not None else {}
@@ -130,12 +123,16 @@ def _count(
 
 
 def _fitness_then(decided: SubmissionStarted | None) -> dict[str, Fitness]:
-    """How fit the links were that a decision tells of: the one that was taken, and those that were passed over."""
+    """How fit the links were that a decision tells of: the one that was taken, and those that were passed over.
+
+    Whether digits fit is left to the table that is tried, since it has digits of its own.
+    """
     if decided is None:
         return {}
     passed = (each.partition(":") for each in decided.passed_over)
-    return {link: Fitness(why) for link, _, why in passed} | {decided.link: Fitness.READY}
+    told = {link: Fitness(why) for link, _, why in passed if why != Fitness.UNFIT}
+    return told | {decided.link: Fitness.READY}
 
 
 def _way(choice: Choice | None) -> Way:
-    return (choice.link, choice.extension) if choice is not None else NO_WAY
+    return (choice.link, choice.digits) if choice is not None else NO_WAY

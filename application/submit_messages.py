@@ -37,7 +37,7 @@ _Plain = tuple[str, str]
 class Via:
     """Why messages come over this link: the route, and the links that were passed over (`mobile-1:down`).
 
-    `extension` are the route's digits behind the link's number.
+    `extension` are the digits of the route or the filing behind the link's number.
     """
 
     route: str = ""
@@ -207,7 +207,7 @@ class MessageSubmitter:
                     route=via.route,
                     passed_over=via.passed_over,
                     connection=self._connection,
-                    extension=via.extension,
+                    extension=via.extension + one.state.accepted.extension,
                 )
             charge = one.state.charge_due(events)
             entries.append(
@@ -256,7 +256,7 @@ class MessageSubmitter:
                 data_coding=_UCS2,
                 udh=len(pieces) > 1,
                 validity_seconds=left,
-                extension=via.extension,
+                extension=via.extension + state.accepted.extension,
             )
             for number, piece in enumerate(pieces, 1)
         )

@@ -30,21 +30,12 @@ def try_route(network: Network, wanted: Wanted) -> Tried:
         return Tried(
             choice=None, among=(), passed_over=tuple(sorted(states.items())), why=_why_not(network, wanted)
         )
-    among = _among(network, wanted, choice)
     return Tried(
         choice=choice,
-        among=among,
+        among=choice.among,
         passed_over=tuple(dict.fromkeys(choice.passed_over)),
-        why=_why(choice, among),
+        why=_why(choice, choice.among),
     )
-
-
-def _among(network: Network, wanted: Wanted, choice: Choice) -> tuple[Share, ...]:
-    """The links of the deciding route that are as fit as the chosen one."""
-    fitness = network.fitness_for(wanted)
-    named = next((route for route in network.table.routes if route.name == choice.route), None)
-    shares = named.shares if named is not None else tuple(Share(link=name) for name in sorted(fitness))
-    return tuple(share for share in shares if fitness.get(share.link, Fitness.NONE) is choice.fitness)
 
 
 _STATES = {
@@ -56,7 +47,8 @@ _STATES = {
 
 def _why_not(network: Network, wanted: Wanted) -> str:
     filed = " with the signature filed" if network.require_filing else ""
-    return f"No link may take it: none that its routes name serves {wanted.carrier}{filed} now."
+    room = ", with room for its digits" if wanted.extension else ""
+    return f"No link may take it: none that its routes name serves {wanted.carrier}{filed}{room} now."
 
 
 def _why(choice: Choice, among: tuple[Share, ...]) -> str:

@@ -109,6 +109,14 @@ def _uuid5(name: str) -> UUID:
     return UUID(bytes=sha1(_NAMESPACE_BYTES + name.encode()).digest()[:16], version=5)  # noqa: S324
 
 
+_MOST_DIGITS = 12
+
+
+def is_extension(text: str) -> bool:
+    """Whether this can stand behind a link's number: nothing, or up to 12 digits."""
+    return not text or (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS)
+
+
 def local_day(moment: datetime) -> date:
     """The calendar day in Shanghai of an aware moment."""
     return moment.astimezone(SHANGHAI).date()

@@ -17,12 +17,13 @@ from domain.errors import BadInput
 LARGEST_BYTES = 200 * 1024 * 1024
 
 _PHONE = "phone"
-_OWN_COLUMNS = ("phone", "text", "template", "client_reference")
+_OWN_COLUMNS = ("phone", "text", "template", "client_reference", "extension")
 _HEADINGS = {
     "phone": ("phone", "mobile", "phone number", "手机", "手机号", "手机号码", "号码", "电话"),
     "text": ("text", "content", "短信内容", "内容"),
     "template": ("template", "模板", "模板编号"),
     "client_reference": ("client_reference", "reference", "out_id", "流水号", "编号"),
+    "extension": ("extension", "扩展码", "扩展号"),
     "name": ("name", "姓名", "客户姓名", "客户"),
     "amount": ("amount", "金额", "账单金额"),
     "date": ("date", "日期"),
@@ -41,6 +42,7 @@ class Recipient:
     text: str = field(default="", repr=False)
     template: str = ""
     client_reference: str = ""
+    extension: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -154,5 +156,6 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> Recipient |
         text=own.get("text", ""),
         template=own.get("template", ""),
         client_reference=own.get("client_reference", ""),
+        extension=own.get("extension", ""),
         variables=filled,
     )

@@ -26,6 +26,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("link", "text"),
     ("number", "text"),
     ("extension", "text"),
+    ("asked", "text"),
     ("matched_by", "text"),
     ("message", "text"),
     ("keyword", "text"),
@@ -37,14 +38,14 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 
 REPLIES = Table(
-    name="replies_v1",
+    name="replies_v2",
     key=("id", "part"),
     ddl=f"""
-    CREATE TABLE replies_v1 (
+    CREATE TABLE replies_v2 (
         {", ".join(f"{name} {kind} NOT NULL" for name, kind in _COLUMNS)},
         PRIMARY KEY (id, part)
     );
-    CREATE INDEX replies_v1_account ON replies_v1 (account, received_at, id, part);
+    CREATE INDEX replies_v2_account ON replies_v2 (account, received_at, id, part);
     """,
 )
 
@@ -61,6 +62,7 @@ class ReplyLine(NamedTuple):
     link: str
     number: str
     extension: str
+    asked: str
     matched_by: str
     message: str
     keyword: str
@@ -81,6 +83,7 @@ def _line(recorded: Recorded, event: ReplyReceived | PartReceived) -> ReplyLine:
         link=event.of.link,
         number=event.of.number,
         extension=event.of.extension,
+        asked=event.of.asked,
         matched_by=event.of.matched_by,
         message=event.of.message,
         keyword=event.keyword if isinstance(event, ReplyReceived) else "",
@@ -91,7 +94,7 @@ def _line(recorded: Recorded, event: ReplyReceived | PartReceived) -> ReplyLine:
     )
 
 
-_INSERT = f"INSERT INTO replies_v1 ({_NAMES}) VALUES ({', '.join('%s' for _ in _COLUMNS)})"
+_INSERT = f"INSERT INTO replies_v2 ({_NAMES}) VALUES ({', '.join('%s' for _ in _COLUMNS)})"
 
 
 def apply(cursor: ReadCursor, events: Sequence[Recorded]) -> None:
@@ -107,13 +110,13 @@ def apply(cursor: ReadCursor, events: Sequence[Recorded]) -> None:
             line = _line(recorded, event)
             lines[line.id, line.part] = line
     if whole:
-        cursor.execute("DELETE FROM replies_v1 WHERE id = ANY(%s)", (whole,))
+        cursor.execute("DELETE FROM replies_v2 WHERE id = ANY(%s)", (whole,))
     if lines:
         cursor.executemany(_INSERT, list(lines.values()))
 
 
 PROJECTION = Projection(
-    name="replies_v1",
+    name="replies_v2",
     topics=(ReplyReceived.TOPIC, PartReceived.TOPIC),
     tables=(REPLIES,),
     apply=apply,
@@ -165,7 +168,7 @@ def page(cursor: ReadCursor, wanted: ReplyFilter, *, after: str = "", limit: int
         values["last_at"], values["last_id"], values["last_part"] = _read_cursor(after)
         conditions.append(SQL("(received_at, id, part) < (%(last_at)s, %(last_id)s, %(last_part)s)"))
     query = SQL(
-        "SELECT {} FROM replies_v1 WHERE {} ORDER BY received_at DESC, id DESC, part DESC LIMIT %(limit)s"
+        "SELECT {} FROM replies_v2 WHERE {} ORDER BY received_at DESC, id DESC, part DESC LIMIT %(limit)s"
     ).format(SQL(_NAMES), SQL(" AND ").join(conditions))
     lines = [ReplyLine(*row) for row in cursor.execute(query, values)]
     more = len(lines) > limit

@@ -1,7 +1,7 @@
 """The route table, and the choice it makes: pure, repeatable for a message, and able to say why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -10,13 +10,15 @@ from uuid import UUID
 from domain.errors import BadInput, NotFound
 from domain.events.link import Configured
 from domain.events.route import RouteEvent, RouteRemoved, RouteSet, Share
-from domain.values import Carrier, Category
+from domain.values import Carrier, Category, is_extension
 
 DEFAULT = "default"
 """The route of messages that no other route is for: every link that serves their carrier, in equal shares."""
 _MOST_SHARES = 32
 _MOST_WEIGHT = 10_000
-_LONGEST_EXTENSION = 12
+_MOST_PREFIXES = 1_000
+_LONGEST_NUMBER = 21
+_LONGEST_IN_SMPP = 20
 
 
 class Fitness(StrEnum):
@@ -30,6 +32,8 @@ class Fitness(StrEnum):
     """Enabled, not connected."""
     UNFILED = "unfiled"
     """It would take the number, but the signature is not filed with its carrier."""
+    UNFIT = "unfit"
+    """It would take the number, but not all digits fit behind its own, or the sender's make it another account's."""
     NONE = "none"
     """Not there, disabled, draining, or not for this carrier."""
 
@@ -43,17 +47,47 @@ class Wanted:
     category: Category
     carrier: Carrier
     signature: str
+    extension: str = ""
+    """The digits that its sender asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digits:
+    """What can stand behind the number of each link."""
+
+    room: Mapping[str, int] = field(default_factory=dict)
+    """How many digits; a link that is not named takes all."""
+    filed: Mapping[str, str] = field(default_factory=dict)
+    """Those under which the signature is filed for it: in the place of the route's."""
+
+    def before(self, link: str, route: RouteSet) -> str:
+        """The digits of the route or the filing; those of the sender come behind them."""
+        return self.filed.get(link, route.extension)
+
+
+NO_DIGITS = Digits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The link of a message and why: the route, how fit the link was, and the links that were passed over."""
+    """The link of a message and why: the route, how fit the link was, the links `among` which weights and the
+    message's id decided, and those that were passed over.
+
+    `extension` are the digits of the route or the filing, `asked` those of the sender behind them.
+    """
 
     link: str
     route: str
     extension: str
+    asked: str = ""
     fitness: Fitness
+    among: tuple[Share, ...]
     passed_over: tuple[tuple[str, Fitness], ...] = ()
+
+    @property
+    def digits(self) -> str:
+        """All that stands behind the link's number."""
+        return self.extension + self.asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +109,11 @@ class RouteTable:
         return (RouteRemoved(name=name, reason=reason, by=by),)
 
     def choose(
-        self, wanted: Wanted, fitness: Mapping[str, Fitness], default: RouteSet | None = None
+        self,
+        wanted: Wanted,
+        fitness: Mapping[str, Fitness],
+        default: RouteSet | None = None,
+        digits: Digits = NO_DIGITS,
     ) -> Choice | None:
         """The link of a message. `fitness` says how fit each link is for the message's carrier; `default` is
         `default_route(fitness)`, for who asks for many messages.
@@ -85,15 +123,58 @@ class RouteTable:
         """
         passed: list[tuple[str, Fitness]] = []
         best: Choice | None = None
-        found = [route for route in self.routes if _is_for(route, wanted)]
-        for route in found or [default or default_route(fitness)]:
-            chosen = _pick(route, wanted, fitness, tuple(passed))
+        for route in self._routes_of(wanted) or [default or default_route(fitness)]:
+            fit = self._fitness_in(route, wanted, fitness, digits)
+            chosen = _pick(route, wanted, fit, digits, tuple(passed))
             if chosen is not None and chosen.fitness is Fitness.READY:
                 return chosen
             if chosen is not None and (best is None or _rank(chosen.fitness) < _rank(best.fitness)):
                 best = chosen
-            passed += [(share.link, fitness.get(share.link, Fitness.NONE)) for share in route.shares]
+            passed += fit.items()
         return best
+
+    def fitness_for(
+        self,
+        wanted: Wanted,
+        fitness: Mapping[str, Fitness],
+        default: RouteSet,
+        digits: Digits,
+    ) -> Mapping[str, Fitness]:
+        """How fit each link is for a message, its digits included: by the route under which it is fittest."""
+        found: dict[str, Fitness] = {}
+        for route in self._routes_of(wanted) or [default]:
+            for link, fit in self._fitness_in(route, wanted, fitness, digits).items():
+                found[link] = min(fit, found.get(link, fit), key=_rank)
+        return {**fitness, **found}
+
+    def _routes_of(self, wanted: Wanted) -> list[RouteSet]:
+        return [route for route in self.routes if _is_for(route, wanted)]
+
+    def _fitness_in(
+        self, route: RouteSet, wanted: Wanted, fitness: Mapping[str, Fitness], digits: Digits
+    ) -> dict[str, Fitness]:
+        """How fit the links of a route are for a message, its digits included."""
+        fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
+        if route.extension or wanted.extension or digits.filed:
+            for link, state in fit.items():
+                if state not in _TAKES_NOTHING and not self._fits(link, route, wanted, digits):
+                    fit[link] = Fitness.UNFIT
+        return fit
+
+    def _fits(self, link: str, route: RouteSet, wanted: Wanted, digits: Digits) -> bool:
+        """Whether all digits fit, and replies to them do not go to others because the sender asked for theirs."""
+        before = digits.before(link, route)
+        whole = before + wanted.extension
+        if whole and len(whole) > digits.room.get(link, _LONGEST_NUMBER):
+            return False
+        return not wanted.extension or not any(
+            len(other.extension) > len(before)
+            and whole.startswith(other.extension)
+            and other.accounts
+            and wanted.account not in other.accounts
+            and any(share.link == link for share in other.shares)
+            for other in self.routes
+        )
 
 
 def evolve(state: RouteTable | None, event: RouteEvent, at: datetime) -> RouteTable:  # noqa: ARG001
@@ -116,6 +197,7 @@ def _is_for(route: RouteSet, wanted: Wanted) -> bool:
         and (not route.categories or wanted.category in route.categories)
         and (not route.carriers or wanted.carrier in route.carriers)
         and (not route.signatures or wanted.signature in route.signatures)
+        and (not route.extensions or wanted.extension.startswith(route.extensions))
     )
 
 
@@ -137,22 +219,24 @@ def default_route(fitness: Mapping[str, Fitness]) -> RouteSet:
 def _pick(
     route: RouteSet,
     wanted: Wanted,
-    fitness: Mapping[str, Fitness],
+    fit: Mapping[str, Fitness],
+    digits: Digits,
     passed: tuple[tuple[str, Fitness], ...],
 ) -> Choice | None:
     """A link of a route: among its fittest ones by weight, the same one for the same message."""
-    fit = {share.link: fitness.get(share.link, Fitness.NONE) for share in route.shares}
     best = min((_rank(state) for state in fit.values()), default=_rank(Fitness.NONE))
-    if best >= _rank(Fitness.UNFILED):
+    if best >= _RANKS[Fitness.UNFILED]:
         return None
-    candidates = [share for share in route.shares if _rank(fit[share.link]) == best]
+    candidates = tuple(share for share in route.shares if _rank(fit[share.link]) == best)
     link = _by_weight(candidates, wanted.message)
     others = [(name, state) for name, state in fit.items() if _rank(state) > best]
     return Choice(
         link=link,
         route=route.name,
-        extension=route.extension,
+        extension=digits.before(link, route),
+        asked=wanted.extension,
         fitness=fit[link],
+        among=candidates,
         passed_over=(*passed, *others),
     )
 
@@ -167,21 +251,33 @@ def _by_weight(candidates: Sequence[Share], message: UUID) -> str:
     raise AssertionError("weights are positive")
 
 
-def require_room(link: Configured, extension: str) -> None:
-    """Refuse extension_unfit: digits that cannot stand behind a link's number, or make it too long on the wire.
+def room_behind(link: Configured) -> int:
+    """How many digits can stand behind a link's number: none where it sends under letters, or nothing.
 
     A number has 21 octets in CMPP (Src_Id), SGIP (SPNumber) and SMGP (SrcTermID), and 20 in SMPP (source_addr).
     """
-    number = link.source_address
-    longest = 20 if link.protocol == "smpp34" else 21
-    if extension and not (number.isascii() and number.isdecimal()):
+    return max(0, _longest(link) - len(link.source_address)) if _is_number(link.source_address) else 0
+
+
+def _longest(link: Configured) -> int:
+    return _LONGEST_IN_SMPP if link.protocol == "smpp34" else _LONGEST_NUMBER
+
+
+def _is_number(address: str) -> bool:
+    return address.isascii() and address.isdecimal()
+
+
+def require_room(link: Configured, extension: str) -> None:
+    """Refuse extension_unfit: digits that cannot stand behind a link's number, or make it too long on the wire."""
+    if len(extension) <= room_behind(link):
+        return
+    if not _is_number(link.source_address):
         detail = f"Link {link.name} sends under no number, so no digits can stand behind it."
-    elif extension and len(number) + len(extension) > longest:
+    else:
+        longest = _longest(link)
         detail = (
             f"With link {link.name} the number would have more than {longest} digits: shorten the extension."
         )
-    else:
-        return
     raise BadInput("extension_unfit", detail, field="extension")
 
 
@@ -191,6 +287,7 @@ def is_fitter(one: Fitness, other: Fitness) -> bool:
 
 
 _RANKS = {fitness: rank for rank, fitness in enumerate(Fitness)}
+_TAKES_NOTHING = frozenset({Fitness.UNFILED, Fitness.UNFIT, Fitness.NONE})
 
 
 def _rank(fitness: Fitness) -> int:
@@ -213,13 +310,18 @@ def _require(route: RouteSet) -> None:
             "A priority is 0 to 10000; the smaller is asked first.",
         ),
         (
-            (bool(route.extension) and not (route.extension.isascii() and route.extension.isdecimal()))
-            or len(route.extension) > _LONGEST_EXTENSION,
+            not is_extension(route.extension),
             "extension",
             "An extension is up to 12 digits.",
         ),
+        (
+            len(route.extensions) > _MOST_PREFIXES
+            or not all(digits and is_extension(digits) for digits in route.extensions),
+            "extensions",
+            "A condition on the sender's digits is 1 to 12 digits.",
+        ),
         (route.name == DEFAULT, "name", "This name is that of the route there always is."),
     )
-    for bad, field, detail in wrong:
+    for bad, name, detail in wrong:
         if bad:
-            raise BadInput("route_invalid", detail, field=field)
+            raise BadInput("route_invalid", detail, field=name)

@@ -17,9 +17,7 @@ from domain.events.signature import (
     Retired,
     SignatureEvent,
 )
-from domain.values import Carrier
-
-_LONGEST_EXTENSION = 12
+from domain.values import Carrier, is_extension
 
 
 class FilingState(StrEnum):
@@ -159,9 +157,8 @@ def _filing(event: FilingEvent) -> Filing:
 
 
 def _require(wanted: Filing) -> None:
-    extension = wanted.extension
-    digits = extension.isascii() and extension.isdecimal() and len(extension) <= _LONGEST_EXTENSION
-    if extension and not (digits and wanted.state is FilingState.FILED):
+    possible = is_extension(wanted.extension) and wanted.state is FilingState.FILED
+    if wanted.extension and not possible:
         raise BadInput(
             "filing_invalid",
             "An extension is up to 12 digits, of a signature that is filed.",

@@ -68,6 +68,8 @@ class Accepted:
     """How the carrier was found."""
     segment_carrier: Carrier | None = None
     """The carrier by the number segments, where that is another one."""
+    extension: str = ""
+    """Digits that the sender wants to end its number with, so that he knows replies to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class SubmissionStarted:
     connection: int = 1
     """Which of the link's connections it went over; whoever owns that one next knows it abandoned."""
     extension: str = ""
-    """Digits behind the link's number, so that replies find their account."""
+    """Digits behind the link's number: of the route or the filing, then those that the sender asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ class MatchedBy(StrEnum):
     EXTENSION = "extension"
     """The digits behind the link's number are those of a route of this account alone."""
     RECENT = "recent"
-    """It wrote last to this phone over this link, in the 72 hours before."""
+    """It wrote last to this phone over this link, in the 72 hours before: under this very number, if anybody did."""
     NUMBER = "number"
     """The bare number belongs to routes of this account alone."""
     NOBODY = "nobody"
@@ -34,6 +34,8 @@ class Origin:
     matched_by: MatchedBy
     message: str
     """The id of the message it is taken to answer, where that decided; else empty."""
+    asked: str = ""
+    """The end of `extension` that is of no route and no filing: what the sender asked for, then the phone's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

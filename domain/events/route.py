@@ -30,6 +30,8 @@ class RouteSet:
     extension: str
     """Digits behind the link's access number, so that replies find their account; may be empty."""
     by: str
+    extensions: tuple[str, ...] = ()
+    """A condition: the digits that the sender asked for begin with one of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

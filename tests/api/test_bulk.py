@@ -44,6 +44,19 @@ def test_none_are_refused(door: Door):
     require_problem(door.client.post(PATH, json=call([])), status=422, code="bulk_empty")
 
 
+def test_digits_of_the_call_are_for_those_of_its_messages_that_name_none(door: Door):
+    items: list[dict[str, Any]] = [
+        {"phone": "13800138000"},
+        {"phone": "13800138001", "extension": "99"},
+        {"phone": "13800138002", "extension": ""},
+        {"phone": "13800138003", "extension": "9x"},
+    ]
+    body = door.client.post(PATH, json=call(items, extension="2048")).json()
+    assert codes(body) == ["accepted", "accepted", "accepted", "extension_unfit"]
+    sent = [door.client.get(f"/v1/messages/{one['id']}").json() for one in body["outcomes"][:3]]
+    assert [one["extension"] for one in sent] == ["2048", "99", ""]
+
+
 def test_each_wrong_message_has_its_own_reason_and_the_others_go(door: Door):
     items: list[dict[str, Any]] = [
         {"phone": "13800138000"},

@@ -229,14 +229,14 @@ def test_a_route_is_set_listed_tried_and_removed(terminal: Terminal):
     terminal("account", "create", "acme", "--name", "示例科技")
     terminal("link", "add", "one", *SMPP)
     terminal("link", "add", "two", *SMPP)
-    conditions = ("--category", "otp", "--account", "acme", "--extension", "12")
+    conditions = ("--category", "otp", "--account", "acme", "--extension", "12", "--for-extension", "20")
     made = terminal("route", "set", "codes", "--link", "one:7", "--link", "two:3", *conditions, "--json")
     assert made.document == {"route": "codes", "changed": True}
     (listed,) = terminal("route", "list", "--json").document["routes"]
     assert listed["links"] == [{"link": "one", "weight": 7}, {"link": "two", "weight": 3}]
-    assert listed["extension"] == "12"
+    assert (listed["extension"], listed["extensions"]) == ("12", ["20"])
     assert "one:7" in terminal("route", "list").out
-    asked = ("route", "try", "--account", "acme", "--category", "otp")
+    asked = ("route", "try", "--account", "acme", "--category", "otp", "--extension", "2048")
     tried = terminal(*asked, "--carrier", "mobile", "--json").document
     assert (tried["link"], tried["route"], tried["among"][0]["percent"]) == ("one", "codes", 70.0)
     terminal("link", "disable", "one", "--reason", "x")
@@ -244,6 +244,7 @@ def test_a_route_is_set_listed_tried_and_removed(terminal: Terminal):
     assert said.code == 0
     assert said.out.splitlines()[0] == "link: two"
     assert "passed over: one, none: it is disabled" in said.out
+    assert "extension: 122048" in said.out
     nobody = terminal(*asked, "--carrier", "unicom")
     assert (nobody.code, nobody.out.splitlines()[0]) == (1, "link: none")
     assert code(terminal("route", "try", "--account", "x", "--category", "otp", "--carrier", "mobile")) == (

@@ -7,6 +7,7 @@ import pytest
 from api.cli_send import CHUNK, Content, batch_name, masked
 from infrastructure.files import read_recipients
 from tests.support.door import Door
+from tests.support.read_models import catch_up
 from tests.support.sample import NOTICE_TEMPLATE, SIGNATURE
 from tests.support.terminal import Terminal
 
@@ -42,6 +43,30 @@ def test_one_message_is_accepted_and_shown(terminal: Terminal):
     said = terminal("send", "--to", "13800138000", "--signature", SIGNATURE, "--text", "您好", "--json")
     assert said.code == 0
     assert (said.document["status"], said.document["segments"]) == ("accepted", 1)
+
+
+def test_digits_are_asked_for_of_one_message_and_of_the_rows_of_a_file(
+    terminal: Terminal, tmp_path: Path, own_door: Door
+):
+    def asked_for() -> list[str]:
+        listed = own_door.client.get("/v1/messages").json()["messages"]
+        return sorted(own_door.client.get(f"/v1/messages/{one['id']}").json()["extension"] for one in listed)
+
+    said = ("--signature", SIGNATURE, "--text", "您好", "--extension", "2048")
+    assert terminal("send", "--to", "13800138000", *said).code == 0
+    file = tmp_path / "rows.csv"
+    file.write_text("手机号,扩展码\n13800138001,7\n13800138002,\n", encoding="utf-8")
+    assert terminal("send", "--file", file, *said).code == 0
+    catch_up(own_door.platform)
+    assert asked_for() == ["2048", "2048", "7"]
+    wrong = terminal("send", "--to", "13800138000", *said[:-1], "1x")
+    assert (wrong.code, wrong.err.partition(":")[0]) == (2, "extension_unfit")
+
+
+def test_the_same_file_with_other_digits_is_another_batch(tmp_path: Path):
+    recipients = read_recipients(bill_of(tmp_path / "bill.csv", "13800138000,王小明,1.00"))
+    digits = ("", "1", "2")
+    assert len({batch_name(recipients, Content(signature="x", extension=each)) for each in digits}) == 3
 
 
 def test_variables_fill_a_template(terminal: Terminal):

@@ -87,6 +87,12 @@ def test_a_changed_table_says_who_would_go_where_and_changes_nothing(scene: Scen
     assert scene.terminal("route", "list", "--json").document["routes"][0]["links"][0]["link"] == "mobile-1"
 
 
+def test_a_table_may_name_digits_as_a_condition(scene: Scene):
+    scene.change(extensions=["20"])
+    found = scene.shadow("--json").document
+    assert {moved["from"] for moved in found["moved"]} == {"mobile-1+12"}
+
+
 def test_what_was_decided_by_another_table_is_listed_apart(scene: Scene):
     scene.terminal("route", "set", "since", "--link", "mobile-2", "--priority", "1", "--carrier", "mobile")
     table = scene.terminal("route", "list", "--json").document

@@ -125,6 +125,23 @@ def test_a_message_that_waits_says_where_it_would_go(door: Door):
     }
 
 
+def test_digits_that_were_asked_for_are_told_behind_those_of_the_route_and_unfit_links_with_why(door: Door):
+    run(add_link(door.platform, "mobile-2", Carrier.MOBILE, source_address="1" * 18))
+    routes = (
+        made("tight", "mobile-2", priority=1, extensions=("20",)),
+        made("codes", "mobile-1", priority=2, extension="12"),
+    )
+    for route in routes:
+        run(set_route(door.platform.store, wanted=route, context=BY))
+    id_, _ = run(send(door.platform, MOBILE, extension="2048"))
+    now = told(door, id_)["now"]
+    assert (now["link"], now["route"], now["extension"]) == ("mobile-1", "codes", "122048")
+    assert now["passed_over"] == [{"link": "mobile-2", "why": "unfit"}]
+    assert "mobile-2, behind whose number its digits did not fit" in told(door, id_)["words"][-1]
+    run(record(door.platform, id_, started(link="mobile-1", route="codes", extension="122048")))
+    assert told(door, id_)["attempts"][0]["extension"] == "122048"
+
+
 def test_what_rerouting_gave_to_another_link_says_which_one_it_waited_for(door: Door, redis_url: str):
     made_by, now = door.platform, [0.0]
     id_, accepted = run(send(made_by, MOBILE))

@@ -60,6 +60,9 @@ WRONG_MESSAGES: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "a validity of a moment": (GOOD | {"validity_seconds": 9}, "validity_invalid", "validity_seconds"),
     "a validity of a week": (GOOD | {"validity_seconds": 604_800}, "validity_invalid", "validity_seconds"),
     "an endless validity": (GOOD | {"validity_seconds": 10**30}, "validity_invalid", "validity_seconds"),
+    "letters as digits": (GOOD | {"extension": "12a"}, "extension_unfit", "extension"),
+    "too many digits": (GOOD | {"extension": "1" * 13}, "extension_unfit", "extension"),
+    "a number as digits": (GOOD | {"extension": 12}, "wrong_type", "extension"),
     "a reference too long": (GOOD | {"client_reference": "r" * 129}, "reference_invalid", "client_reference"),
     "a NUL in a reference": (GOOD | {"client_reference": "a\x00"}, "reference_invalid", "client_reference"),
     "a phone as a reference": (

@@ -89,7 +89,12 @@ def test_an_account_sees_its_own_replies_newest_first_and_masked(replied: Door):
     assert {line["text"] + line["octets"] for line in lines} == {""}
     assert {line["phone"] for line in lines} == {"+86138****8000", "+86130****0000"}
     assert {line["matched_by"] for line in lines} == {"extension"}
-    assert [line["extension"] for line in lines] == ["77", "77", "775", "77"]
+    assert [(line["extension"], line["asked"]) for line in lines] == [
+        ("77", ""),
+        ("77", ""),
+        ("775", "5"),
+        ("77", ""),
+    ]
     assert not body["unmasked"]
 
 

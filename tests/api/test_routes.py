@@ -47,10 +47,29 @@ def test_a_route_is_set_shown_and_removed(network: Network):
 def test_the_example_of_the_description_is_taken_as_it_is(network: Network):
     for name in ("mobile-1", "mobile-2"):
         network.put(f"links/{name}", SMPP)
-    (body,) = ROUTE_REQUESTS.values()
-    answer = network.put("routes/codes", body)
-    assert answer.status_code == 200, answer.text
-    assert {key: answer.json()[key] for key in body} == body
+    for body in ROUTE_REQUESTS.values():
+        answer = network.put("routes/codes", body)
+        assert answer.status_code == 200, answer.text
+        assert {key: answer.json()[key] for key in body} == body
+
+
+def test_a_route_for_digits_is_tried_with_digits(network: Network):
+    network.put("routes/desk", {"priority": 1, "links": [{"link": LINK}], "extensions": ["20"]})
+    tried = [network.post("routes/try", OTP | {"extension": digits}).json() for digits in ("2048", "3", "")]
+    assert [(one["route"], one["extension"]) for one in tried] == [
+        ("desk", "2048"),
+        ("default", "3"),
+        ("default", ""),
+    ]
+
+
+def test_a_trial_says_that_digits_do_not_fit(network: Network):
+    network.put("links/other", SMPP | {"source_address": "1" * 17})
+    network.put("routes/all", {"links": [{"link": "other"}]})
+    tried = network.post("routes/try", OTP | {"extension": "2048"}).json()
+    assert tried["link"] is None
+    assert {one["link"]: one["fitness"] for one in tried["passed_over"]}["other"] == "unfit"
+    assert "with room for its digits" in tried["why"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
@@ -61,6 +80,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "a priority beyond": ({"priority": 10_001}, "route_invalid", "priority"),
     "letters as an extension": ({"extension": "12a"}, "route_invalid", "extension"),
     "digits that fit nowhere": ({"extension": "1" * 13}, "route_invalid", "extension"),
+    "letters as a condition": ({"extensions": ["1a"]}, "route_invalid", "extensions"),
     "a strange category": ({"categories": ["spam"]}, "invalid_value", "categories[0]"),
     "a misspelt field": ({"prio": 1}, "unknown_field", None),
 }
@@ -111,6 +131,7 @@ def test_a_trial_says_which_link_and_why(network: Network):
     [
         ({"account": "nobody"}, 404, "not_found"),
         ({"carrier": "x"}, 422, "invalid_value"),
+        ({"extension": "1x"}, 422, "extension_unfit"),
         ({"message": "no id"}, 422, "invalid_value"),
         ({"phone": "13800138000"}, 422, "unknown_field"),
     ],

@@ -51,6 +51,13 @@ def test_a_template_is_filled_in(door: Door):
     assert (detail["lane"], detail["client_reference"]) == ("realtime", "login-7")
 
 
+def test_digits_that_are_asked_for_are_kept_and_told(door: Door):
+    answer = door.client.post("/v1/messages", json=TEXT | {"extension": "0012"})
+    assert answer.status_code == 202
+    detail = door.client.get(f"/v1/messages/{answer.json()['id']}").json()
+    assert detail["extension"] == "0012"
+
+
 @pytest.mark.parametrize(("length", "segments"), [(64, 1), (65, 2), (128, 2), (129, 3), (994, 15)])
 def test_the_signature_counts_and_long_texts_have_more_segments(door: Door, length: int, segments: int):
     answer = door.client.post("/v1/messages", json=TEXT | {"text": "字" * length})
@@ -75,7 +82,14 @@ def test_the_same_number_written_otherwise_is_the_same_body(door: Door):
 
 
 @pytest.mark.parametrize(
-    "other", [{"text": "别的"}, {"phone": "13000138000"}, {"client_reference": "b"}, {"validity_seconds": 60}]
+    "other",
+    [
+        {"text": "别的"},
+        {"phone": "13000138000"},
+        {"client_reference": "b"},
+        {"validity_seconds": 60},
+        {"extension": "2048"},
+    ],
 )
 def test_the_same_key_with_another_body_is_a_conflict(door: Door, other: dict[str, object]):
     key = keyed(f"order-3-{next(iter(other))}")

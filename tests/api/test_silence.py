@@ -67,6 +67,7 @@ def odd_requests(door: Door) -> Iterator[httpx.Response]:
         {"validity_seconds": int(PHONE)},
         {"validity_seconds": PHONE},
         {"client_reference": PHONE},
+        {"extension": PHONE},
         {"client_reference": TEXT * 20},
         {"template": PHONE, "text": None},
         {"template": TEXT, "text": None},

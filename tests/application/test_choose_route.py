@@ -124,6 +124,19 @@ def test_the_digits_of_the_filing_stand_in_the_place_of_the_routes():
     ] == ["77", "77", "12"]
 
 
+def test_the_sender_s_digits_have_to_fit_behind_the_number_and_the_digits_of_route_or_filing():
+    routes = table(made("codes", "one", extension="77"))
+    room = 20 - len("1069")
+    for filings, before in (((), "77"), ((filed(extension="123456"),), "123456")):
+        standing, fits = network(routes, filings=filings), "1" * min(12, room - len(before))
+        choice = standing.choose(wanted(extension=fits))
+        assert choice is not None
+        assert choice.digits == before + fits
+    longer = network(routes, filings=(filed(extension="1234567"),))
+    assert longer.choose(wanted(extension="1" * 10)) is None
+    assert longer.fitness_for(wanted(extension="1" * 10))["one"] is Fitness.UNFIT
+
+
 def test_another_accounts_filing_counts_for_nobody_else():
     standing = network(RouteTable(), filings=(filed(),), require_filing=True)
     assert standing.choose(wanted(account="other")) is None

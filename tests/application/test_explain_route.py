@@ -129,6 +129,7 @@ def test_of_a_number_that_nobody_spoke_of_its_segment_decides():
         ("down", "which was not connected"),
         ("broken", "whose circuit was open"),
         ("unfiled", "with whose carrier the signature was not filed"),
+        ("unfit", "behind whose number its digits did not fit, or were another account's"),
         ("none", "which does not take this carrier's numbers, or was off"),
     ],
 )
@@ -154,6 +155,23 @@ def test_the_route_says_what_it_was_for_and_among_which_links_the_id_fell():
         "Route codes (priority 10, by category and signature) chose it."
         " Its id fell to two among one (7) and two (3)."
     ) in found.words[1]
+
+
+def test_a_route_that_is_for_digits_says_so():
+    route = made("codes", "one", extensions=("12", "3"))
+    (attempt,) = told(started(extension="1299"), routes=(recorded(route, at=NOW),), extension="1299").attempts
+    assert attempt.rule is not None
+    assert attempt.rule.conditions == ("extension",)
+
+
+def test_a_message_whose_digits_fit_nowhere_any_more_says_what_it_waits_for():
+    route = made("codes", "one", extension="1" * 12)
+    found = told(standing=network(route), extension="12345")
+    assert found.now is None
+    assert "one, behind whose number its digits did not fit, or were another account's." in found.words[-1]
+    fits = told(standing=network(route), extension="1234")
+    assert fits.now is not None
+    assert fits.now.digits == "1" * 12 + "1234"
 
 
 def test_a_route_that_was_changed_later_is_told_as_it_stood():

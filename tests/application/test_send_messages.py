@@ -191,6 +191,7 @@ async def test_the_replayed_answer_says_where_the_message_stands_now():
         draft(category=Category.MARKETING),
         draft(client_reference="x"),
         draft(validity_seconds=60),
+        draft(extension="2048"),
     ],
 )
 @story

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.choose_route import Filings, Network, wanted_of
-from application.shadow_routes import NO_WAY, Shadow, all_ready, shadow, table_of
+from application.shadow_routes import NO_WAY, Shadow, shadow, table_of
 from domain.aggregates.link import Link
 from domain.aggregates.route import RouteTable
 from domain.aggregates.signature import Filing, FilingState
@@ -24,14 +24,15 @@ from tests.domain.facts import NOW, accepted
 from tests.domain.test_route import made, table, wanted
 
 LINKS = tuple(
-    Link(configured=configured(name, *carriers), enabled=True)
-    for name, carriers in (
-        ("one", (Carrier.MOBILE,)),
-        ("two", (Carrier.MOBILE,)),
-        ("both", (Carrier.MOBILE, Carrier.UNICOM)),
-        ("other", (Carrier.UNICOM,)),
+    Link(configured=replace(configured(name, *carriers), source_address=number), enabled=True)
+    for name, number, carriers in (
+        ("one", "1069", (Carrier.MOBILE,)),
+        ("two", "1" * 16, (Carrier.MOBILE,)),
+        ("both", "1" * 17, (Carrier.MOBILE, Carrier.UNICOM)),
+        ("other", "1069", (Carrier.UNICOM,)),
     )
 )
+"""Behind their numbers is room for 16, 4, 3 and 16 digits."""
 NAMES = tuple(link.name for link in LINKS)
 CONDITIONS: dict[str, tuple[ConditionEvent, ...]] = {
     "up": (Connected(name="x"),),
@@ -69,7 +70,7 @@ def decided(standing: Network, messages: Sequence[Recorded]) -> dict[UUID, Submi
                 link=choice.link,
                 route=choice.route,
                 passed_over=tuple(f"{link}:{fitness}" for link, fitness in choice.passed_over),
-                extension=choice.extension,
+                extension=choice.digits,
             )
     return found
 
@@ -84,7 +85,7 @@ def run(
     """Any time later, with every link up again."""
     return shadow(
         [messages],
-        all_ready(network(standing)),
+        network(standing).all_ready(),
         changed,
         decisions=lambda ids: {id_: then[id_] for id_ in ids if id_ in then},
     )
@@ -98,11 +99,13 @@ SHARES = st.lists(
 )
 ROUTES = st.lists(
     st.builds(
-        lambda shares, priority, categories, extension: (shares, priority, categories, extension),
+        lambda shares, **fields: made("", *shares, **fields),
         SHARES,
-        st.integers(0, 3),
-        st.sampled_from([(), (Category.OTP,), (Category.NOTICE,)]),
-        st.sampled_from(["", "12", "7"]),
+        priority=st.integers(0, 3),
+        categories=st.sampled_from([(), (Category.OTP,), (Category.NOTICE,)]),
+        accounts=st.sampled_from([(), ("acme",), ("bolt",)]),
+        extension=st.sampled_from(["", "12", "7"]),
+        extensions=st.sampled_from([(), ("1",), ("2", "12")]),
     ),
     max_size=4,
 )
@@ -111,22 +114,19 @@ ROUTES = st.lists(
 @given(
     routes=ROUTES,
     states=st.lists(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["down", "broken"]))),
+    asked=st.lists(st.sampled_from(["", "1", "12", "2000"]), min_size=3, max_size=3),
 )
-def test_an_unchanged_table_decides_again_whatever_was_down_then(
-    routes: list[tuple[list[tuple[str, int]], int, tuple[Category, ...], str]], states: list[dict[str, str]]
+def test_an_unchanged_table_decides_again_whatever_was_down_and_whatever_digits_were_asked_for(
+    routes: list[RouteSet], states: list[dict[str, str]], asked: list[str]
 ):
-    standing = table(
-        *(
-            made(f"r{number}", *shares, priority=priority, categories=categories, extension=extension)
-            for number, (shares, priority, categories, extension) in enumerate(routes)
-        )
-    )
+    standing = table(*(replace(route, name=f"r{number}") for number, route in enumerate(routes)))
     messages, then = [], {}
     for moment, faults in enumerate(states or [{}]):
         some = [
             message(
                 100 * moment + number,
                 category=category,
+                extension=asked[number],
             )
             for number, category in enumerate((Category.OTP, Category.NOTICE, Category.NOTICE))
         ]
@@ -183,7 +183,7 @@ def test_a_decision_before_there_were_digits_in_a_filing_is_unlike():
     messages = [message(1)]
     then = decided(network(standing), messages)
     filing = Filing(carrier=Carrier.MOBILE, link="", state=FilingState.FILED, extension="34")
-    later = all_ready(network(standing, filings=(filing,)))
+    later = network(standing, filings=(filing,)).all_ready()
     found = shadow([messages], later, standing, decisions=lambda _: then)
     assert dict(found.unlike) == {("all", ("one", ""), "all", ("one", "34")): 1}
 
@@ -193,7 +193,7 @@ def test_a_link_that_is_off_by_now_took_what_it_took():
     messages = [message(number) for number in range(20)]
     then = decided(network(standing), messages)
     off = [replace(link, enabled=link.name != "two") for link in LINKS]
-    later = all_ready(replace(network(standing), links=off, _fitness={}))
+    later = replace(network(standing), links=off, _standing={}).all_ready()
     found = shadow([messages], later, standing, decisions=lambda _: then)
     assert not found.unlike
     assert found.after["two"] == sum(event.link == "two" for event in then.values())
@@ -240,3 +240,22 @@ def test_a_table_that_could_not_be_set_is_refused(code: str):
 def test_a_table_is_what_the_same_routes_make_when_they_are_set():
     routes = [made("b", "one", priority=20), made("a", Share(link="two", weight=3).link, priority=5)]
     assert table_of(routes, links=LINKS) == table(*routes)
+
+
+def test_a_link_that_had_no_room_then_is_taken_by_a_table_that_puts_fewer_digits_before_the_sender_s():
+    messages = [message(1, extension="2000")]
+    long, short = (made("all", "two", priority=1, extension=digits) for digits in ("7", ""))
+    rest = made("rest", "one", priority=2)
+    then = decided(network(table(long, rest)), messages)
+    assert [event.passed_over for event in then.values()] == [("two:unfit",)]
+    found = run(then, messages, standing=table(long, rest), changed=table(short, rest))
+    assert dict(found.moved) == {(("one", "2000"), ("two", "2000")): 1}
+
+
+def test_a_route_that_comes_to_be_for_digits_moves_the_messages_with_such_digits_only():
+    messages = [message(number, extension=digits) for number, digits in enumerate(("", "12", "2000"))]
+    standing = table(made("all", "one"))
+    then = decided(network(standing), messages)
+    changed = table(made("all", "one"), made("desk", "two", priority=1, extensions=("2",)))
+    found = run(then, messages, standing=standing, changed=changed)
+    assert dict(found.moved) == {(("one", "2000"), ("two", "2000")): 1}

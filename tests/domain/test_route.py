@@ -7,13 +7,13 @@ from uuid import UUID, uuid5
 import pytest
 
 from domain.aggregates import route
-from domain.aggregates.route import DEFAULT, Fitness, RouteTable, Wanted
+from domain.aggregates.route import DEFAULT, Digits, Fitness, RouteTable, Wanted
 from domain.errors import BadInput, NotFound
 from domain.events.route import RouteSet, Share
 from domain.values import NAMESPACE, Carrier, Category
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
-READY, BROKEN, DOWN, NONE = Fitness.READY, Fitness.BROKEN, Fitness.DOWN, Fitness.NONE
+READY, BROKEN, DOWN, NONE, UNFIT = Fitness.READY, Fitness.BROKEN, Fitness.DOWN, Fitness.NONE, Fitness.UNFIT
 
 
 def wanted(number: int = 1, **changes: object) -> Wanted:
@@ -168,3 +168,79 @@ def test_the_id_decides_within_the_line_of_weights():
     routes = table(made("split", ("a", 1), ("b", 1)))
     links = [routes.choose(wanted(message=UUID(int=n)), {"a": READY, "b": READY}) for n in (0, 1, 2, 3)]
     assert [choice.link for choice in links if choice] == ["a", "b", "a", "b"]
+
+
+# The sender's digits.
+
+
+def test_a_route_for_digits_takes_the_messages_whose_sender_asks_for_digits_that_begin_so():
+    routes = table(made("desk", "a", priority=1, extensions=("12", "3")), made("rest", "b"))
+    links = [
+        choice.link
+        for digits in ("12", "1299", "30", "1", "21", "")
+        if (choice := routes.choose(wanted(extension=digits), {"a": READY, "b": READY}))
+    ]
+    assert links == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_the_sender_s_digits_stand_behind_those_of_the_route():
+    choice = table(made("codes", "a", extension="12")).choose(wanted(extension="34"), {"a": READY})
+    assert choice is not None
+    assert (choice.extension, choice.asked, choice.digits) == ("12", "34", "1234")
+
+
+def test_the_digits_of_a_filing_stand_in_the_place_of_the_route_s_and_before_the_sender_s():
+    routes, digits = table(made("codes", "a", extension="12")), Digits(filed={"a": "9"})
+    choice = routes.choose(wanted(extension="34"), {"a": READY}, None, digits)
+    assert choice is not None
+    assert choice.digits == "934"
+
+
+@pytest.mark.parametrize(("asked", "link"), [("123", "a"), ("1234", "b"), ("12345", None)])
+def test_a_link_is_passed_over_where_not_all_digits_fit_behind_its_number(asked: str, link: str | None):
+    routes = table(made("first", "a", priority=1, extension="77"), made("second", "b", priority=2))
+    digits = Digits(room={"a": 5, "b": 4})
+    choice = routes.choose(wanted(extension=asked), {"a": READY, "b": READY}, None, digits)
+    assert (choice and choice.link) == link
+    if choice and link == "b":
+        assert choice.passed_over == (("a", UNFIT),)
+
+
+def test_a_ready_link_that_digits_do_not_fit_gives_way_to_one_that_is_down():
+    digits = Digits(room={"a": 3, "b": 4})
+    choice = table(made("pair", "a", "b")).choose(
+        wanted(extension="1234"), {"a": READY, "b": DOWN}, None, digits
+    )
+    assert choice is not None
+    assert (choice.link, choice.fitness, choice.passed_over) == ("b", DOWN, (("a", UNFIT),))
+
+
+def test_weights_decide_only_among_links_that_the_digits_fit():
+    routes, digits = table(made("split", "a", "b", "c")), Digits(room={"a": 3, "b": 4, "c": 4})
+    fitness = {"a": READY, "b": READY, "c": READY}
+    choices = [routes.choose(wanted(n, extension="1234"), fitness, None, digits) for n in range(50)]
+    assert {choice.link for choice in choices if choice} == {"b", "c"}
+    assert {tuple(share.link for share in choice.among) for choice in choices if choice} == {("b", "c")}
+
+
+def test_nobody_may_ask_for_what_makes_the_number_of_another_account_s_route():
+    routes = table(made("bolt", "a", accounts=("bolt",), extension="12"), made("rest", "a", "b", priority=99))
+    fitness = {"a": READY, "b": NONE}
+    assert routes.choose(wanted(extension="123"), fitness) is None
+    assert routes.choose(wanted(extension="1"), fitness) is not None
+    own = routes.choose(wanted(account="bolt", extension="123"), fitness)
+    assert own is not None
+    assert (own.route, own.digits) == ("bolt", "12123")
+
+
+def test_how_fit_links_are_counts_the_route_under_which_digits_fit():
+    routes = table(made("long", "a", priority=1, extension="77"), made("short", "a", "b", priority=2))
+    fitness, digits = {"a": READY, "b": READY, "c": DOWN}, Digits(room={"a": 3, "b": 2, "c": 0})
+    found = routes.fitness_for(wanted(extension="123"), fitness, route.default_route(fitness), digits)
+    assert found == {"a": READY, "b": UNFIT, "c": DOWN}
+
+
+@pytest.mark.parametrize("extensions", [("",), ("1a",), ("1" * 13,), ("1",) * 1_001])
+def test_a_condition_on_digits_that_nobody_can_ask_for_is_refused(extensions: tuple[str, ...]):
+    with pytest.raises(BadInput, match="route_invalid"):
+        RouteTable().set_route(made("x", "a", extensions=extensions))

@@ -37,7 +37,7 @@ from domain.values import (
 from tests.golden import statement_examples
 from tests.golden.portability_examples import PORTABILITY
 from tests.golden.reconciliation_examples import RECONCILIATION
-from tests.golden.reply_examples import REPLIES
+from tests.golden.reply_examples import REPLIES, REPLIES_2
 
 _AT = datetime(2026, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC)
 _STREAM = UUID("5f0a7d0c-3c0b-5b1e-9a53-6d1f5c1e2b11")
@@ -335,6 +335,9 @@ _SECOND: tuple[Event, ...] = (
         carrier_by=FoundBy.LEARNED,
         segment_carrier=Carrier.TELECOM,
     ),
+    replace(
+        cast("route.RouteSet", next(e for e in _ALL if isinstance(e, route.RouteSet))), extensions=("20", "3")
+    ),
     contract.Signed(account="acme", name="示例科技有限公司", terms=_TERMS_2),
     ledger.Opened(account="acme", year=2026, after=_TOTALS_2, chain=_CHAIN),
     replace(cast("ledger.Debited", next(e for e in _ALL if isinstance(e, ledger.Debited))), after=_TOTALS_2),
@@ -352,6 +355,7 @@ _SECOND: tuple[Event, ...] = (
         given_back=_GIVEN_BACK,
     ),
     ledger.Closed(account="acme", year=2026, unused=4, after=_TOTALS_2, chain=_CHAIN),
+    *REPLIES_2,
 )
 """Fields that were added with a default: the first form reads as before, the last is what is written now."""
 _THIRD: tuple[Event, ...] = (
@@ -362,6 +366,10 @@ _THIRD: tuple[Event, ...] = (
         passed_over=("mobile-2:down",),
         connection=2,
         extension="0012",
+    ),
+    replace(
+        cast("message.Accepted", next(e for e in _SECOND if isinstance(e, message.Accepted))),
+        extension="2048",
     ),
 )
 EXAMPLES: dict[str, Event] = (

@@ -1,5 +1,6 @@
 """Examples of replies, with a value of its own in every field."""
 
+from dataclasses import replace
 from datetime import date
 
 from domain.events import Event, reply
@@ -19,5 +20,13 @@ REPLIES: tuple[Event, ...] = (
     reply.ReplyReceived(of=_OF, keyword="TD", parts=2, exact=True, sealed=_SEALED),
     reply.PartReceived(
         of=_OF, part=1, parts=2, coding=8, gsm=True, identity="d" * 32, exact=True, sealed=_SEALED
+    ),
+)
+_OF_2 = replace(_OF, asked="27")
+
+REPLIES_2: tuple[Event, ...] = (
+    reply.ReplyReceived(of=_OF_2, keyword="TD", parts=2, exact=True, sealed=_SEALED),
+    reply.PartReceived(
+        of=_OF_2, part=1, parts=2, coding=8, gsm=True, identity="d" * 32, exact=True, sealed=_SEALED
     ),
 )

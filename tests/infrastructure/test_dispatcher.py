@@ -353,12 +353,14 @@ def test_the_actor_gets_what_was_enqueued_and_a_failed_job_comes_back(broker):
     assert calls == [("one", Lane.REALTIME, [message], way)] * 2
 
 
-def test_the_digits_of_the_route_go_with_the_job(recorder, broker, log):
+def test_the_digits_of_the_route_go_with_the_job_and_those_of_senders_split_none(recorder, broker, log):
     post = Post(recorder, broker, log, ONE)
     codes = replace(made("codes", "one"), extension="0012")
     post.network = replace(post.network, table=RouteTable(routes=(codes,)))
-    post.dispatcher.dispatch([SubmitJob(id_for(Carrier.MOBILE), Carrier.MOBILE, Lane.BATCH)])
+    asked = [accepted(extension=digits) for digits in ("", "1", "2")]
+    post.dispatcher.dispatch(SubmitJob(uuid4(), Carrier.MOBILE, Lane.BATCH, accepted=each) for each in asked)
     (job,) = post.jobs("one", Lane.BATCH)
+    assert len(job.args[2]) == 3
     assert job.kwargs == {"route": "codes", "passed_over": [], "extension": "0012"}
 
 

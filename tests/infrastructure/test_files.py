@@ -62,6 +62,12 @@ def test_own_columns_are_no_variables(file: Path):
     assert (row.template, row.client_reference, dict(row.variables)) == ("due", "R-1", {"name": "王"})
 
 
+@pytest.mark.parametrize("heading", ["extension", "扩展码", "扩展号"])
+def test_a_column_of_digits_is_no_variable(file: Path, heading: str):
+    (row,) = read_recipients(write(file, f"phone,{heading}\n13800138000,0012\n")).rows
+    assert (row.extension, dict(row.variables)) == ("0012", {})
+
+
 def test_a_line_with_too_many_cells_is_told_and_stops_no_other(file: Path):
     read = read_recipients(write(file, "phone,name\n13800138000,王,5\n13000130000,李\n"))
     assert [(bad.line, bad.code) for bad in read.bad_lines] == [(2, "too_many_cells")]

@@ -10,11 +10,15 @@ import pytest
 from application.carriage import Reply
 from application.manage_routes import set_route
 from application.record_replies import ReplyRecorder
+from application.submit_messages import Via
 from domain.events.reply import MatchedBy, ReplyReceived
 from domain.events.route import RouteSet, Share
 from domain.recorded import Recorded
 from infrastructure.bootstrap import Platform
+from infrastructure.simulator.account import Account
+from infrastructure.simulator.script import Fate
 from infrastructure.simulator.server import Simulator, serve
+from infrastructure.simulator.speech import Submit
 from tests.infrastructure import test_worker
 from tests.infrastructure.carriers.rig import until
 from tests.infrastructure.test_worker import (
@@ -111,6 +115,45 @@ def test_a_phone_s_answers_are_sealed_for_their_account_and_acknowledged(ours: P
             texts = [await opened(ours, each) for each in (first, second, third)]
             assert texts == [("+" + PHONE, text) for text in ("退订", "好的", "前半后半")]
             assert {each.context.actor for each in (first, second, third)} == {f"link:{LINK}"}
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("protocol", ["smpp34", "cmpp20", "cmpp30", "smgp30", "sgip12"])
+def test_the_sender_s_digits_are_on_the_wire_and_come_back_with_the_reply(
+    ours: Platform, protocol: str, monkeypatch: pytest.MonkeyPatch
+):
+    numbers: list[str] = []
+    note = Simulator.note_submit
+
+    def noted(self: Simulator, account: Account, fate: Fate, carrier_id: str, submit: Submit) -> None:
+        pdu = submit.note
+        numbers.append(str(pdu["source_addr"] if isinstance(pdu, dict) else pdu.source))  # type: ignore[attr-defined]
+        note(self, account, fate, carrier_id, submit)
+
+    monkeypatch.setattr(Simulator, "note_submit", noted)
+
+    async def play() -> None:
+        async with working(ours, protocol) as simulator:
+            await set_route(ours.store, wanted=CODES, context=BY)
+            plain = await accept(ours, 1, via=Via(route="codes", extension="12"), extension="2048")
+            await all_delivered(ours, plain)
+            other = await accept(ours, 1, start=1, extension="77")
+            await all_delivered(ours, other)
+            assert numbers == [NUMBER + "12" + "2048", NUMBER + "77"]
+            write(simulator, "好的", to=numbers[0])
+            await until(lambda: len(replies(ours)) == 1)
+            write(simulator, "谢谢", to=numbers[0] + "5")
+            await until(lambda: len(replies(ours)) == 2)
+            write(simulator, "收到", to=numbers[1])
+            await until(lambda: len(replies(ours)) == 3)
+            assert [
+                (e.of.account, e.of.extension, e.of.asked, e.of.matched_by) for e in facts(*replies(ours))
+            ] == [
+                ("demo", "122048", "2048", MatchedBy.EXTENSION),
+                ("demo", "1220485", "20485", MatchedBy.EXTENSION),
+                ("demo", "77", "77", MatchedBy.RECENT),
+            ]
 
     asyncio.run(play())
 

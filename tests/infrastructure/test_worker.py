@@ -15,6 +15,7 @@ import pytest
 
 from application.manage_links import configure_link, disable_link
 from application.send_messages import Draft, SendMessages, Sent
+from application.submit_messages import NOT_ROUTED, Via
 from domain.aggregates import fold, message
 from domain.aggregates.message import Status
 from domain.events.link import Configured, Inbound
@@ -101,16 +102,21 @@ async def workers(ours: Platform) -> AsyncIterator[Running]:
         await running.stop_all()
 
 
-async def accept(ours: Platform, count: int, start: int = 0) -> list[UUID]:
+async def accept(
+    ours: Platform, count: int, start: int = 0, *, via: Via = NOT_ROUTED, extension: str = ""
+) -> list[UUID]:
     drafts = [
-        (f"k{number}", Draft(phone=f"138{number:08d}", signature=SIGNATURE, text=f"第{number}条"))
+        (
+            f"k{number}",
+            Draft(phone=f"138{number:08d}", signature=SIGNATURE, text=f"第{number}条", extension=extension),
+        )
         for number in range(start, start + count)
     ]
     answers = await ours.sender(SendMessages(account="demo", drafts=drafts, lane=Lane.BATCH, context=BY))
     ids = [answer.id for answer in answers if isinstance(answer, Sent)]
     broker = jobs.make_broker(ours.settings.redis_url)
     for begin in range(0, len(ids), 10):
-        jobs.enqueue(broker, link=LINK, lane=Lane.BATCH, messages=ids[begin : begin + 10])
+        jobs.enqueue(broker, link=LINK, lane=Lane.BATCH, messages=ids[begin : begin + 10], via=via)
     broker.close()
     return ids
 

@@ -29,10 +29,18 @@ async def make_network(platform: Platform) -> str:
     return sample.token
 
 
-async def add_link(platform: Platform, name: str, *carriers: Carrier, protocol: str = "smpp34") -> None:
+async def add_link(
+    platform: Platform,
+    name: str,
+    *carriers: Carrier,
+    protocol: str = "smpp34",
+    source_address: str = "1069",
+) -> None:
     """One more link, connected."""
     made = replace(link_to(platform, host="127.0.0.1", port=2775, name=name), carriers=carriers)
-    await configure_link(platform.store, configured=replace(made, protocol=protocol), context=BY)
+    await configure_link(
+        platform.store, configured=replace(made, protocol=protocol, source_address=source_address), context=BY
+    )
     await connect_link(platform, name)
 
 
@@ -41,9 +49,11 @@ async def connect_link(platform: Platform, name: str) -> None:
     await record(platform, condition_stream(name), Connected(name=name))
 
 
-async def send(platform: Platform, phone: str, *, text: str = "您的订单已发货。") -> tuple[UUID, Accepted]:
+async def send(
+    platform: Platform, phone: str, *, text: str = "您的订单已发货。", extension: str = ""
+) -> tuple[UUID, Accepted]:
     """One message, and what was accepted."""
-    draft = Draft(phone=phone, signature=SIGNATURE, text=text)
+    draft = Draft(phone=phone, signature=SIGNATURE, text=text, extension=extension)
     command = SendMessages(account=ACCOUNT, drafts=((new_id(), draft),), context=BY)
     (answer,) = await platform.sender(command)
     assert isinstance(answer, Sent), answer
