@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
 from uuid import UUID
 
 from application.carriage import Answer, NotSent, Part, PartKey
@@ -17,14 +16,11 @@ _GATHER_SECONDS = 0.01
 class LinkCarriage:
     """Gives out as many places as the link's window has. Everything runs in one event loop.
 
-    No place is given while `owned` says no: the connection may be somebody else's by now.
+    No place is given while the link is not surely `owned`.
     """
 
-    def __init__(
-        self, link: CarrierLink, *, name: str, window: int, owned: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, link: CarrierLink, *, name: str, window: int) -> None:
         self._link = link
-        self._owned = owned
         self._name = name
         self._places = window
         self._used = 0
@@ -78,12 +74,12 @@ class LinkCarriage:
         finally:
             self._submitting.discard(key.message)
         # A link that is finished because it is somebody else's takes the part no more, though it is open still.
-        lost = self._closing and not self._owned()
+        lost = self._closing and not self._link.owned()
         return NotSent(answer.reason, ended=True) if lost and isinstance(answer, NotSent) else answer
 
     def _free(self) -> int:
         """Places nobody has, bounded by what the link can take beyond what is promised already."""
-        if not self._owned():
+        if not self._link.owned():
             return 0
         promised = self._used - len(self._submitting)
         return min(self._places - self._used, self._link.capacity() - promised)

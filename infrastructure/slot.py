@@ -92,11 +92,14 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._watch = shared.circuits.watch(configured)
         self._figures = Figures(since=time.monotonic())
-        self._owned = lambda: shared.holds(id_.lease)
+
+        def owned() -> bool:
+            return shared.holds(id_.lease)
+
         self._condition = ConditionLog(
             platform.store,
             stream=condition_stream(id_.link, id_.number),
-            owned=self._owned,
+            owned=owned,
             background=shared.background,
         )
         self.link = CarrierLink(
@@ -108,10 +111,10 @@ class Slot:
             random=random.random,
             on_late_answer=self._note_late,
             on_answer=self._note_answer,
-            owned=self._owned,
+            owned=owned,
             listeners=shared.listeners,
         )
-        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window, owned=self._owned)
+        self.carriage = LinkCarriage(self.link, name=id_.link, window=configured.window)
         self.tell = Teller(
             link=id_.link,
             connection=id_.number,

@@ -94,7 +94,7 @@ class CarrierLink:
         self._clock = clock
         self._on_late_answer = on_late_answer
         self._on_answer = on_answer
-        self._owned = owned
+        self.owned = owned
         self._bucket = TokenBucket(settings.rate_per_second, now=clock())
         self._intake = Intake(
             store_receipts=store_receipts,
@@ -305,7 +305,7 @@ class CarrierLink:
     # Handing over.
 
     def _send(self, connection: Connection, handed: _Handed) -> None:
-        if not self._owned():
+        if not self.owned():
             self._resolve(handed, NotSent("not owned", ended=self._closing.is_set()))
             return
         handed.sent_at = self._clock()

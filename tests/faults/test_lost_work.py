@@ -109,7 +109,7 @@ def test_a_start_whose_answer_was_lost_is_carried_all_the_same_and_once(
     carried = Carried()
     assert asyncio.run(submitter(ours, carried, "run-1")(ids, Lane.BATCH))
     assert {status(ours, id_).status for id_ in ids} == {Status.SUBMITTED}
-    assert sorted(carried.parts) == sorted((id_, 1) for id_ in ids)
+    assert sorted(carried.parts) == sorted(PartKey(id_, 1, 1) for id_ in ids)
 
 
 def test_what_another_submitter_started_is_not_taken_for_our_own(
@@ -124,7 +124,7 @@ def test_what_another_submitter_started_is_not_taken_for_our_own(
         await asyncio.gather(first(ids, Lane.BATCH), second(ids, Lane.BATCH), first(ids, Lane.BATCH))
 
     asyncio.run(both())
-    assert sorted(ours_carries.parts + theirs_carries.parts) == sorted((id_, 1) for id_ in ids)
+    assert sorted(ours_carries.parts + theirs_carries.parts) == sorted(PartKey(id_, 1, 1) for id_ in ids)
 
 
 def test_whoever_takes_a_link_over_puts_older_submissions_into_doubt_and_its_own_not(ours: Platform):

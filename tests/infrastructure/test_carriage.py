@@ -1,7 +1,6 @@
 """Places are handed out fairly: never more than the window and the link can take, real-time before batch."""
 
 import asyncio
-from collections.abc import Callable
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -17,12 +16,16 @@ PART = Part(destination="8613800138000", payload=b"x", data_coding=8)
 
 
 class Line:
-    """What the carriage asks of a link, moved by the test: `room` is what it can take, `open` whether it lives."""
+    """What the carriage asks of a link, moved by the test: `room` is what it can take, `open` whether it lives,
+    `ours` whether it is surely owned."""
 
     def __init__(self, room: int) -> None:
         self.room = room
-        self.open = True
+        self.open = self.ours = True
         self.answers: list[asyncio.Future[Answer]] = []
+
+    def owned(self) -> bool:
+        return self.ours
 
     def capacity(self) -> int:
         return max(0, self.room - sum(not answer.done() for answer in self.answers))
@@ -39,8 +42,8 @@ class Line:
         return answer
 
 
-def carriage(line: Line, *, window: int = 8, owned: Callable[[], bool] = lambda: True) -> LinkCarriage:
-    return LinkCarriage(cast("CarrierLink", line), name="one", window=window, owned=owned)
+def carriage(line: Line, *, window: int = 8) -> LinkCarriage:
+    return LinkCarriage(cast("CarrierLink", line), name="one", window=window)
 
 
 async def settle() -> None:
@@ -225,12 +228,13 @@ async def test_what_is_never_answered_holds_nobody_who_finishes_for_ever():
 
 @story
 async def test_no_place_is_given_on_a_connection_that_is_somebody_elses():
-    owned = False
-    places = carriage(Line(room=100), owned=lambda: owned)
+    line = Line(room=100)
+    line.ours = False
+    places = carriage(line)
     waiting = asyncio.create_task(places.reserve(Lane.REALTIME, 1))
     await settle()
     assert not waiting.done()
-    owned = True
+    line.ours = True
     async with asyncio.timeout(5):
         assert await waiting == 1
 
@@ -241,7 +245,8 @@ async def test_no_place_is_given_on_a_connection_that_is_somebody_elses():
 @story
 async def test_who_finishes_and_owns_the_connection_no_more_has_nothing_tried_again(owned, finishes, ended):
     line = Line(room=100)
-    places = carriage(line, owned=lambda: owned)
+    line.ours = owned
+    places = carriage(line)
     if finishes:
         await places.finish(0.05)
     sending = asyncio.create_task(places.submit(PART, PartKey(UUID(int=1), 1, 1)))
