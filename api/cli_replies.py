@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from projections.replies import ReplyLine
 
 app = typer.Typer(no_args_is_help=True, help="Replies: what phones wrote back.")
-_COLUMNS = ("received_at", "account", "link", "number", "matched_by", "keyword", "part", "parts", "id")
+_COLUMNS = (
+    "received_at",
+    "account",
+    "link",
+    "number",
+    "asked",
+    "matched_by",
+    "keyword",
+    "part",
+    "parts",
+    "id",
+)
 
 
 @app.command(

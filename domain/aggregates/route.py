@@ -116,7 +116,7 @@ class RouteTable:
         digits: Digits = NO_DIGITS,
     ) -> Choice | None:
         """The link of a message. `fitness` says how fit each link is for the message's carrier; `default` is
-        `default_route(fitness)`, for who asks for many messages.
+        `default_route(fitness)`, for who asks for many messages; `digits` is what stands behind the links' numbers.
 
         The first route that is for the message and has a ready link decides. Where none has, the fittest
         link of the first route that has any: the message waits there. None where no link may take it.
