@@ -112,14 +112,14 @@ class Worker:
     async def _keep_leases(self) -> None:
         """Whatever else this process waits for, a connection whose lease is lost ends: it may be somebody else's."""
         while True:
-            await self._with_leases(self._leases.keep)
+            if await self._with_leases(self._leases.keep):
+                await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
             known = self._slots.keys() - self._hurried
             lost = [id_ for id_ in known if not self._leases.holds(id_.lease)]
             if lost:
                 _log.error("%d leases are lost: their connections end", len(lost))
             for id_ in lost:
                 self._end(id_, hurry=True)
-            await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _with_leases(self, ask: Callable[[], Answer]) -> Answer:

@@ -1,5 +1,6 @@
 """Workers under links of every protocol: a connection has one owner, however workers end, hang or are cut off."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from application.manage_links import disable_link, drain_link, enable_link
+from domain.events.link import Connected
 from domain.recorded import Context
 from domain.values import Carrier
+from infrastructure.network import condition_stream
 from tests.faults.scene import Scene, open_scene
 from tests.support.silent_line import SilentLine, silent_line
 from tests.support.stand import LinkSpec, until
@@ -64,6 +67,7 @@ def _books_are_right(scene: Scene, line: SilentLine) -> Iterator[None]:
     scene.stand.sessions(anew=True)
     yield
     wait_until_bound(scene)
+    until(lambda: connected(scene) == ALL, seconds=TAKEN_OVER_SECONDS, what="the log says so too")
     scene.settle()
     assert scene.faults() == []
 
@@ -81,6 +85,16 @@ def wait_until_bound(scene: Scene) -> None:
     """Every carrier counts as many connections as are configured, no fewer and no more."""
     what = "every connection is bound"
     until(lambda: scene.stand.sessions() == ALL, seconds=TAKEN_OVER_SECONDS, what=what)
+
+
+def connected(scene: Scene) -> dict[str, int]:
+    """How many connections of each link the log knows to be there."""
+    streams = {
+        condition_stream(name, number): name for name, most in ALL.items() for number in range(1, most + 1)
+    }
+    last = scene.stand.platform.store.last_events(list(streams))
+    there = Counter(streams[id_] for id_, said in last.items() if isinstance(said.event, Connected))
+    return {name: there[name] for name in ALL}
 
 
 def owners(scene: Scene) -> set[str]:

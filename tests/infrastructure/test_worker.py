@@ -283,6 +283,8 @@ def test_a_connection_whose_lease_was_lost_while_it_waited_for_the_log_is_not_st
                 await until(lambda: is_free(database, f"link:{LINK}"))
             await until(lambda: bound(simulator) == 1)
             assert simulator.accounts[LINK].most_sessions == 0
+            database.execute("SELECT pg_advisory_unlock_all()")
+            await all_delivered(ours, await accept(ours, 5))
 
     asyncio.run(play())
 
@@ -296,7 +298,7 @@ def test_an_end_under_way_is_hurried_when_the_lease_goes(
         await make_sample(ours)
         never = Script(submit_delay_ms=600_000)
         async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
-            await configure(ours, to(ours, simulator.port))
+            await configure(ours, to(ours, simulator.port, response_timeout_seconds=600))
             worker = running.start()
             await accept(ours, 1)
             await until(lambda: simulator.counters.submitted == 1)
