@@ -4,6 +4,7 @@ A consumer begins anew after every error, and each time under a name of its own.
 belongs to one that gives no sign of life any more, and goes back to its queue as that of a killed worker does.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -14,6 +15,9 @@ from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 from redis.exceptions import RedisError
+
+_SIGNS = 5
+"""How many are given in the time after which a consumer without them is taken for dead."""
 
 
 @contextmanager
@@ -28,14 +32,22 @@ def _broken_line() -> Iterator[None]:
 class LineConsumer(_RedisConsumer):
     """Fetches jobs of one queue until the line breaks."""
 
+    _next_sign = 0.0
+
     def __next__(self) -> "dramatiq.MessageProxy | None":
         """The next job, or None where there is none for now."""
         with _broken_line():
             found: dramatiq.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
             if found is None and self.outstanding_message_count >= self.prefetch:
-                # It holds all it may and asks for no more, but lives: to put back nothing is a sign of life too.
-                self.broker.do_requeue(self.queue_name)
+                self._give_sign_of_life()
             return found
+
+    def _give_sign_of_life(self) -> None:
+        """It holds all it may and asks for no more, but lives: to put back nothing is a sign too."""
+        now = time.monotonic()
+        if now >= self._next_sign:
+            self.broker.do_requeue(self.queue_name)
+            self._next_sign = now + self.broker.heartbeat_timeout / 1_000 / _SIGNS
 
     def ack(self, message: "dramatiq.MessageProxy") -> None:
         """The job is done."""

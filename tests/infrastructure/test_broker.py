@@ -139,11 +139,14 @@ def test_a_job_is_done_though_the_answer_to_its_fetch_was_lost(
     bench: Bench, line: tuple[SilentLine, str], queue: str, delay: int
 ):
     cable, url = line
-    with consuming(url, bench.note):
+    with consuming(url, bench.note) as worker:
         known = bench.enqueue()
         eventually(lambda: bench.done[known] and bench.nothing_left())
-        cable.lose_answers()
+        cable.hold_back()
+        first = {thread.consumer for thread in worker.consumers.values()}
+        eventually(lambda: lost_by_all(worker, first))
         message = bench.enqueue(delay=delay)
+        cable.lose_answers()
         eventually(lambda: bench.all_held(queue))
         cable.cut()
         eventually(lambda: bench.done[message])
@@ -156,7 +159,8 @@ def test_a_job_that_was_done_is_taken_away_as_soon_as_redis_can_be_told(
     cable, url = line
 
     def handle(link: str, lane: Lane, messages: Sequence[UUID], via: Via) -> None:
-        cable.fall_silent()
+        if not bench.done:
+            cable.fall_silent()
         bench.note(link, lane, messages, via)
 
     with consuming(url, handle):

@@ -25,7 +25,8 @@ class SilentLine:
         self.port: int = self._door.getsockname()[1]
         self._carries = threading.Event()
         self._carries.set()
-        self._answers = threading.Event()
+        self._questions, self._answers = threading.Event(), threading.Event()
+        self._questions.set()
         self._answers.set()
         self._ends: list[socket.socket] = []
         threading.Thread(target=self._take, daemon=True).start()
@@ -34,9 +35,14 @@ class SilentLine:
         """Carry nothing from now on, in neither direction; who comes now is not answered either."""
         self._carries.clear()
 
+    def hold_back(self) -> None:
+        """Keep what a process says for later; answers arrive."""
+        self._questions.clear()
+
     def lose_answers(self) -> None:
-        """What a process says arrives, but from now on no answer does."""
+        """What a process says arrives, what was held back first; no answer does any more."""
         self._answers.clear()
+        self._questions.set()
 
     def cut(self) -> None:
         """Hang up on everybody, and carry again what comes from now on."""
@@ -44,8 +50,8 @@ class SilentLine:
         for end in ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-        self._carries.set()
-        self._answers.set()
+        for way in (self._carries, self._questions, self._answers):
+            way.set()
 
     def close(self) -> None:
         """Hang up, and take nobody more."""
@@ -60,15 +66,24 @@ class SilentLine:
                 here, _ = self._door.accept()
                 there = self._reach()
                 self._ends += [here, there]
-                for way in ((here, there, None), (there, here, self._answers)):
-                    threading.Thread(target=self._carry, args=way, daemon=True).start()
+                for work, *ends in ((self._ask, here, there), (self._answer, there, here)):
+                    threading.Thread(target=self._carry, args=(work, *ends), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, arrives: threading.Event | None) -> None:
+    def _ask(self, octets: bytes, there: socket.socket) -> None:
+        self._questions.wait()
+        there.sendall(octets)
+
+    def _answer(self, octets: bytes, here: socket.socket) -> None:
+        if self._answers.is_set():
+            here.sendall(octets)
+
+    def _carry(
+        self, work: Callable[[bytes, socket.socket], None], source: socket.socket, target: socket.socket
+    ) -> None:
         with suppress(OSError):
             while octets := source.recv(_OCTETS):
                 self._carries.wait()
-                if arrives is None or arrives.is_set():
-                    target.sendall(octets)
+                work(octets, target)
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
