@@ -73,6 +73,10 @@ class LineBroker(RedisBroker):
         """What `consume` makes."""
         return LineConsumer
 
+    def close(self) -> None:
+        """Let go of the connections; who still uses it makes new ones."""
+        self.client.close()
+
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5_000) -> Consumer:
         """A consumer of a queue, under a name that no other has or had."""
         own = copy(self)

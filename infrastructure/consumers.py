@@ -82,6 +82,7 @@ def _stop(consumer: dramatiq.Worker, *, seconds: float) -> asyncio.Event:
             consumer.stop(int(seconds * 1_000))
         except Exception as error:  # noqa: BLE001  (what it holds comes back as that of a killed worker does)
             _log.warning("a consumer did not end as it should: %s", type(error).__name__)
+        consumer.broker.close()
         # The loop may have ended meanwhile: nobody waits any more.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(stopped.set)
