@@ -23,6 +23,7 @@ from application.raise_alarms import raise_alarms
 from application.reactions import SubmitJob
 from application.reset_quota import reset_quota
 from application.seal_ledgers import SETTLED_AFTER
+from domain.aggregates import fold, message
 from domain.aggregates.message import Status
 from domain.events.vault import DayKeyCreated
 from domain.periods import Period, month_of
@@ -199,13 +200,22 @@ class Scheduler:
             route = Carrier(one.carrier), Lane(one.lane)
             by_route[route].append(SubmitJob(one.id, *route))
 
-        def work() -> int:
-            lost = [job for route, waiting in by_route.items() for job in lost_of(*route, waiting)]
-            return self.dispatcher.dispatch(lost) if lost else 0
+        def without_jobs() -> list[SubmitJob]:
+            return [job for route, waiting in by_route.items() for job in lost_of(*route, waiting)]
 
-        again = await asyncio.to_thread(work)
+        lost, again = await asyncio.to_thread(without_jobs), 0
+        for begin in range(0, len(lost), _PAGE):
+            if waiting := await self._waiting(lost[begin : begin + _PAGE]):
+                again += await asyncio.to_thread(self.dispatcher.dispatch, waiting)
         if again:
             _log.info("dispatched %d messages again whose jobs were gone", again)
+
+    async def _waiting(self, found: Sequence[SubmitJob]) -> list[SubmitJob]:
+        """Those that wait by their own facts: under load the history lags, and most of its hints have moved on."""
+        histories = await self.platform.store.load([job.message for job in found])
+        states = {id_: fold(message.evolve, history) for id_, history in histories.items()}
+        waiting = {id_ for id_, state in states.items() if state and state.status is Status.ACCEPTED}
+        return [job for job in found if job.message in waiting]
 
     def _if_queues_are_empty(
         self, carrier: Carrier, lane: Lane, waiting: Sequence[SubmitJob]

@@ -221,6 +221,19 @@ def test_a_lost_job_is_found_though_the_queue_is_never_empty(desk):
     run(story)
 
 
+@pytest.mark.parametrize("sweep", ["dispatch_stuck", "dispatch_lost"])
+def test_a_stale_hint_gives_no_job_to_what_was_sent_meanwhile(desk, sweep):
+    async def story() -> None:
+        sent, lost = await desk.accept(1), await desk.accept(1)
+        await asyncio.to_thread(desk.catch_up)
+        await desk.submit(sent)
+        desk.clock.ahead += timedelta(minutes=1)
+        await getattr(desk.scheduler, sweep)()
+        assert desk.in_jobs() == {str(lost[0])}
+
+    run(story)
+
+
 def test_a_message_accepted_a_moment_ago_is_not_stuck(desk):
     async def story() -> None:
         await desk.accept(1)
