@@ -16,7 +16,8 @@ from application.ports import KnownPart
 from domain.aggregates.message import Message
 
 _LONGEST_SECONDS = 0.5
-_MOST = 20_000
+_MOST = 5_000
+"""Some seconds' worth at full speed: receipts that come later are rare, and the log has what they need."""
 
 
 @dataclass(frozen=True, slots=True)

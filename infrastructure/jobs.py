@@ -1,7 +1,7 @@
 """The one kind of job and its queues. A job carries ids only; doing it twice is harmless."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
@@ -145,10 +145,19 @@ def remove(broker: RedisBroker, jobs: Sequence[Job]) -> None:
         pipe.execute()
 
 
-def messages_in_jobs(broker: RedisBroker, *, link: str, lane: Lane) -> set[str]:
-    """Ids of all messages that a job of a lane carries, whether it waits, is delayed or is with a worker."""
-    found = pages(broker, link=link, lane=lane)
-    return {id_ for page in found for job in page for id_ in job.content.args[2]}
+def without_job(
+    broker: RedisBroker, *, links: Iterable[str], lane: Lane, messages: Iterable[UUID]
+) -> set[UUID]:
+    """Those messages that no job of a lane of these links carries, whether it waits, is delayed or is with a worker.
+
+    However many jobs there are, only a page of them is in memory.
+    """
+    left = set(messages)
+    for link in links:
+        for page in pages(broker, link=link, lane=lane):
+            for job in page:
+                left.difference_update(job.messages)
+    return left
 
 
 def _data_of(broker: RedisBroker, queue: str) -> str:

@@ -44,7 +44,7 @@ from projections.projection import ReadCursor
 
 _CONTEXT = Context(actor="scheduler")
 _PAGE = 1_000
-_MOST_WAITING = 50_000
+_LOST_PAGE = 10_000
 _DAYS_AHEAD = 3
 _STUCK_AFTER = timedelta(seconds=5)
 _ABANDONED_AFTER = timedelta(seconds=120)
@@ -60,6 +60,10 @@ class Scheduler:
     platform: Platform
     broker: RedisBroker
     dispatcher: Dispatcher
+    lost_page: int = _LOST_PAGE
+    """At how many waiting messages a round looks whether they have a job."""
+    looked_at: Overdue | None = None
+    """The last of them; the next round goes on after it, or begins anew."""
     year_done: int = 0
     days_done: set[date] = field(default_factory=set)
     rerouting: Rerouting = field(init=False)
@@ -176,12 +180,16 @@ class Scheduler:
         """Messages that wait and are in no job, whatever else is in the queues: give them another.
 
         On a busy link the queue is never empty, so `dispatch_stuck` alone would let them wait for a quiet
-        moment. This looks into every job and is therefore done seldom.
+        moment. This looks into every job and is therefore done seldom; and at some messages a round, so that those
+        of a link that is down for long keep nobody from the others.
         """
-        before = self.platform.now() - _STUCK_AFTER
+        before, after = self.platform.now() - _STUCK_AFTER, self.looked_at
         found = await self._hints(
-            lambda cursor: messages.waiting(cursor, Status.ACCEPTED, before=before, limit=_MOST_WAITING)
+            lambda cursor: messages.waiting(
+                cursor, Status.ACCEPTED, before=before, after=after, limit=self.lost_page
+            )
         )
+        self.looked_at = found[-1] if len(found) == self.lost_page else None
         await self._dispatch_again(found, self._not_in_jobs)
 
     async def reroute(self) -> None:
@@ -224,9 +232,9 @@ class Scheduler:
         return () if any(jobs.waiting(self.broker, link=link, lane=lane) for link in links) else waiting
 
     def _not_in_jobs(self, carrier: Carrier, lane: Lane, waiting: Sequence[SubmitJob]) -> Sequence[SubmitJob]:
-        links = self.dispatcher.links_of(carrier)
-        known = set().union(*(jobs.messages_in_jobs(self.broker, link=link, lane=lane) for link in links))
-        return [job for job in waiting if str(job.message) not in known]
+        links, ids = self.dispatcher.links_of(carrier), [job.message for job in waiting]
+        lost = jobs.without_job(self.broker, links=links, lane=lane, messages=ids)
+        return [job for job in waiting if job.message in lost]
 
     async def doubt_abandoned(self) -> None:
         """Submissions that nobody has answered for by now are in doubt."""

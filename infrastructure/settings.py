@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     worker_threads: int = Field(4, ge=1, le=32, description="threads a worker gives each lane of a link")
     worker_poll_ms: int = Field(40, ge=1, le=1_000, description="longest wait between looks at a queue")
     follow_poll_ms: int = Field(100, ge=10, le=2_000, description="longest wait of a follower for the log")
-    page_events: int = Field(8_000, ge=10, le=50_000, description="events a projection applies at once")
+    page_events: int = Field(4_000, ge=10, le=50_000, description="events a projection applies at once")
 
     otp_validity_seconds: int = Field(300, ge=10, description="how long a one-time password may wait")
     notice_validity_seconds: int = Field(86_400, ge=10, description="how long a notice may wait")

@@ -311,11 +311,14 @@ class Overdue(NamedTuple):
     since: datetime
 
 
-def waiting(cursor: ReadCursor, status: Status, *, before: datetime, limit: int) -> list[Overdue]:
-    """Messages that have been in an open status since before a moment, oldest first."""
+def waiting(
+    cursor: ReadCursor, status: Status, *, before: datetime, limit: int, after: Overdue | None = None
+) -> list[Overdue]:
+    """Messages that have been in an open status since before a moment, oldest first; those after one of them."""
     # The status is a literal in all three, so that the planner sees which partial index serves the query.
-    condition = SQL("status = {} AND status_at < %s ORDER BY status_at").format(status.value)
-    return _overdue(cursor, condition, before, limit)
+    condition = SQL("status = {} AND status_at < %s AND (status_at, id) > (%s, %s) ORDER BY status_at, id")
+    start = (after.since, after.id) if after is not None else (_EPOCH, UUID(int=0))
+    return _overdue(cursor, condition.format(status.value), before, *start, limit)
 
 
 def past_validity(cursor: ReadCursor, *, now: datetime, limit: int) -> list[Overdue]:
@@ -338,11 +341,11 @@ def in_doubt(cursor: ReadCursor) -> dict[str, int]:
     return dict(cursor.execute(query.format(Status.IN_DOUBT.value)).fetchall())
 
 
-def _overdue(cursor: ReadCursor, condition: Composable, moment: datetime, limit: int) -> list[Overdue]:
+def _overdue(cursor: ReadCursor, condition: Composable, *values: object) -> list[Overdue]:
     query = SQL("SELECT id, lane, carrier, link, status_at FROM messages_v1 WHERE {} LIMIT %s").format(
         condition
     )
-    return [Overdue(*row) for row in cursor.execute(query, (moment, limit))]
+    return [Overdue(*row) for row in cursor.execute(query, values)]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

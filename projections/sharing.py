@@ -9,9 +9,9 @@ from domain.recorded import Recorded
 from projections.log import Log, Window
 
 _NEAR_PAGES = 2
-"""So near to its end all followers stand close together; one that is further behind reads for itself."""
-_KEPT = 4
-"""Stretches kept for whoever comes next."""
+"""Followers so close together share, wherever in the log they are: after a halt all are as far behind."""
+_KEPT = 2
+"""Stretches kept for whoever comes next: each may be a whole page of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,15 @@ class _Stretch:
 
 @dataclass(slots=True, kw_only=True)
 class SharedLog:
-    """A log whose last windows are remembered. `topics` are all that any of its followers wants."""
+    """A log whose last windows are remembered. `topics` are all that any of its followers wants.
+
+    Followers are told apart by the topics they want.
+    """
 
     log: Log
     topics: Sequence[str]
+    _places: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _placing: threading.Lock = field(default_factory=threading.Lock)
     _recent: deque[_Stretch] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -43,10 +48,9 @@ class SharedLog:
 
     def window(self, after: int, limit: int, topics: Sequence[str] = ()) -> Window:
         """The events of these topics among the next `limit` positions, or among fewer where one reading ends."""
-        shared = self._shared(after, limit)
-        if shared is None:
+        if not self._in_company(after, limit, tuple(topics)):
             return self.log.window(after, limit, topics)
-        wanted = frozenset(topics)
+        shared, wanted = self._shared(after, limit), frozenset(topics)
         events = [
             recorded
             for recorded in shared.events
@@ -54,14 +58,19 @@ class SharedLog:
         ]
         return Window(events=events, end=shared.end)
 
-    def _shared(self, after: int, limit: int) -> Window | None:
+    def _in_company(self, after: int, limit: int, topics: tuple[str, ...]) -> bool:
+        """Whether others are near. One who is far from all reads only what it wants, and nobody waits for it."""
+        with self._placing:
+            self._places[topics] = after
+            others = [place for wanted, place in self._places.items() if wanted != topics]
+        return not others or any(abs(place - after) <= _NEAR_PAGES * limit for place in others)
+
+    def _shared(self, after: int, limit: int) -> Window:
         """A stretch that begins here or before and goes beyond. Who comes second waits for the first to read."""
         with self._reading:
             for stretch in self._recent:
                 if stretch.after <= after < stretch.window.end <= after + limit:
                     return stretch.window
-            if self.log.head() - after > _NEAR_PAGES * limit:
-                return None
             window = self.log.window(after, limit, self.topics)
             if window.end > after:
                 self._recent.append(_Stretch(after, window))

@@ -25,7 +25,7 @@ from domain.recorded import Context
 from domain.values import Carrier, Lane
 from infrastructure import jobs
 from infrastructure.dispatcher import TRACKING, Dispatcher
-from infrastructure.jobs import make_broker, messages_in_jobs, waiting
+from infrastructure.jobs import make_broker, waiting, without_job
 from infrastructure.log_reader import LogReader
 from infrastructure.recorder import LedgerRecorder
 from infrastructure.rerouting import Rerouting
@@ -318,7 +318,8 @@ def test_jobs_that_wait_are_delayed_or_held_are_counted_and_their_messages_are_k
     jobs.enqueue(broker, link="one", lane=Lane.BATCH, messages=known[2:], delay_seconds=600)
     jobs.enqueue(broker, link="one", lane=Lane.REALTIME, messages=[uuid4()])
     assert waiting(broker, link="one", lane=Lane.BATCH) == 2
-    assert messages_in_jobs(broker, link="one", lane=Lane.BATCH) == {str(id_) for id_ in known}
+    unknown = uuid4()
+    assert without_job(broker, links=["two", "one"], lane=Lane.BATCH, messages=[*known, unknown]) == {unknown}
     consumer = broker.consume("one.batch", prefetch=1, timeout=1_000)
     assert next(consumer) is not None
     assert waiting(broker, link="one", lane=Lane.BATCH) == 2
@@ -327,7 +328,8 @@ def test_jobs_that_wait_are_delayed_or_held_are_counted_and_their_messages_are_k
 
 def test_a_queue_nobody_used_is_empty(broker):
     assert waiting(broker, link="nobody", lane=Lane.BATCH) == 0
-    assert messages_in_jobs(broker, link="nobody", lane=Lane.BATCH) == set()
+    unknown = uuid4()
+    assert without_job(broker, links=["nobody"], lane=Lane.BATCH, messages=[unknown]) == {unknown}
 
 
 def test_the_actor_gets_what_was_enqueued_and_a_failed_job_comes_back(broker):

@@ -116,7 +116,8 @@ class Desk:
             Bench(models=self.models, connection=connection).catch_up()
 
     def in_jobs(self) -> set[str]:
-        return jobs.messages_in_jobs(self.broker, link=LINK, lane=Lane.REALTIME)
+        pages = jobs.pages(self.broker, link=LINK, lane=Lane.REALTIME)
+        return {str(id_) for page in pages for job in page for id_ in job.messages}
 
 
 @dataclass(slots=True)
@@ -217,6 +218,24 @@ def test_a_lost_job_is_found_though_the_queue_is_never_empty(desk):
         assert desk.in_jobs() == {str(known[0])}
         await desk.scheduler.dispatch_lost()
         assert desk.in_jobs() == {str(known[0]), str(lost[0])}
+
+    run(story)
+
+
+def test_those_that_wait_for_long_keep_nobody_from_another_job(desk):
+    """Some are looked at in each round, and in the next round others."""
+
+    async def story() -> None:
+        known, lost = await desk.accept(5), await desk.accept(2)
+        jobs.enqueue(desk.broker, link=LINK, lane=Lane.REALTIME, messages=known)
+        await desk.later(seconds=60)
+        desk.scheduler.lost_page = 3
+        found = []
+        for _ in range(4):
+            await desk.scheduler.dispatch_lost()
+            found.append(len(desk.in_jobs()))
+        assert found == [5, 6, 7, 7]
+        assert desk.in_jobs() == {str(id_) for id_ in known + lost}
 
     run(story)
 

@@ -150,7 +150,11 @@ def test_the_sweeps_find_what_has_stood_still(bench: Bench):
 
     assert ids(messages.waiting(cursor, Status.ACCEPTED, before=middle, limit=10)) == expected(waiting, short)
     assert ids(messages.waiting(cursor, Status.SUBMITTING, before=end, limit=10)) == expected(started)
-    assert len(messages.waiting(cursor, Status.SUBMITTING, before=end, limit=2)) == 2
+    two = messages.waiting(cursor, Status.SUBMITTING, before=end, limit=2)
+    rest = messages.waiting(cursor, Status.SUBMITTING, before=end, limit=10, after=two[-1])
+    assert len(two) == 2
+    assert ids(two + rest) == expected(started)
+    assert len(two + rest) == len(started)
     assert ids(messages.past_validity(cursor, now=end, limit=10)) == expected(short)
     assert ids(unreported(ChargeOn.DELIVERED)) == expected(submitted)
     assert unreported(ChargeOn.SUBMITTED) == []

@@ -63,15 +63,30 @@ def test_who_stands_at_its_end_reads_on(bench: Bench):
     assert counted.read == [0, end]
 
 
-def test_who_is_far_behind_reads_for_himself_and_only_what_he_wants(bench: Bench):
+def test_who_is_alone_reads_for_himself_and_only_what_he_wants(bench: Bench):
     History(recorder=bench.recorder).accept(10)
     counted = CountedLog(bench.log)
     shared = SharedLog(log=counted, topics=TOPICS)
+    assert shared.window(bench.log.head(), 5, [Accepted.TOPIC]).end == bench.log.head()
+    counted.read.clear()
     for _ in range(2):
         window = shared.window(0, 5, [Debited.TOPIC])
         assert {recorded.event.TOPIC for recorded in window.events} == {Debited.TOPIC}
         assert window.end == 5
     assert counted.read == [0, 0]
+
+
+def test_all_who_are_far_behind_together_share(bench: Bench):
+    History(recorder=bench.recorder).accept(20)
+    counted = CountedLog(bench.log)
+    shared = SharedLog(log=counted, topics=TOPICS)
+    for topic in TOPICS:
+        shared.window(0, 5, [topic])
+    counted.read.clear()
+    for after in (5, 10, 15):
+        windows = [shared.window(after, 5, [topic]) for topic in TOPICS]
+        assert [window.end for window in windows] == [after + 5] * 2
+    assert counted.read == [5, 10, 15]
 
 
 def test_nothing_new_is_looked_for_again(bench: Bench):
