@@ -15,7 +15,8 @@ import uvicorn
 from api.app import create_app
 from domain.values import local_day
 from infrastructure import log_lines
-from infrastructure.bootstrap import Platform, collect_rarely, platform
+from infrastructure.bootstrap import Platform, platform
+from infrastructure.process_memory import prepare_memory
 from infrastructure.scheduler import prepare_day
 from infrastructure.settings import Settings
 
@@ -110,4 +111,4 @@ async def _prepare(made: Platform) -> None:
 def _settle_memory() -> None:
     """What lives as long as the process is looked at by no collection any more."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    collect_rarely()
+    prepare_memory()

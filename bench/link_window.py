@@ -28,8 +28,8 @@ from bench.support.links import (
     settings,
 )
 from bench.support.report import show, spread_ms
-from infrastructure.bootstrap import collect_rarely
 from infrastructure.carriers.traffic import Answer, LinkSettings, Taken
+from infrastructure.process_memory import prepare_memory
 
 NEEDED_SHARE = 0.95
 
@@ -42,7 +42,7 @@ def main() -> None:
     given.add_argument("--delay-ms", type=float, default=40.0)
     given.add_argument("--protocols", nargs="*", default=list(PROTOCOLS))
     chosen = given.parse_args()
-    collect_rarely()  # As in a worker: one look among all that is imported takes 100 ms.
+    prepare_memory()  # As in a worker: one look among all that is imported takes 100 ms.
     most = chosen.window / chosen.delay_ms * 1_000
     figures: dict[str, object] = {"theoretical_per_s": round(most, 1), "needed_per_s": most * NEEDED_SHARE}
     shares = []

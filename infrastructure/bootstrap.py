@@ -1,6 +1,5 @@
 """The composition root: the only place that builds. Processes, commands and tests all begin here."""
 
-import gc
 import secrets
 import time
 from collections.abc import Iterator
@@ -62,16 +61,6 @@ def utc_now() -> datetime:
 def new_id() -> str:
     """A random id for what the caller gave none: a request, a batch, an idempotency key."""
     return secrets.token_hex(16)
-
-
-def collect_rarely() -> None:
-    """Look for cycles seldom, and never among what lives as long as the process: it cost a third of the time.
-
-    A page, a group or a window is thousands of objects that die together and hold no cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def data_dir(settings: Settings) -> Path:

@@ -12,13 +12,14 @@ from dramatiq.brokers.redis import RedisBroker
 from eventsourcing.postgres import PostgresTrackingRecorder
 
 from infrastructure import projector
-from infrastructure.bootstrap import NOBODY_WAITS, Platform, collect_rarely, platform
+from infrastructure.bootstrap import NOBODY_WAITS, Platform, platform
 from infrastructure.dispatcher import Dispatcher
 from infrastructure.frozen_writers import end_frozen_writers
 from infrastructure.jobs import make_broker
 from infrastructure.lease import Leases, kept
 from infrastructure.log_reader import LogReader
 from infrastructure.network import accepted_of, network_reader
+from infrastructure.process_memory import prepare_memory
 from infrastructure.scheduler import Scheduler
 from infrastructure.settings import Settings
 from infrastructure.worker import Worker, pause
@@ -68,7 +69,7 @@ def run_dispatcher(settings: Settings) -> None:
     leases = Leases(settings.database_url)
     look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
     with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
-        collect_rarely()
+        prepare_memory()
         while not stop.is_set():
             lost.clear()
             if not stop.is_set() and leases.acquire("dispatcher"):
@@ -111,7 +112,7 @@ def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         await work(stop)
 
-    collect_rarely()
+    prepare_memory()
     uvloop.run(main())
 
 

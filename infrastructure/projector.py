@@ -9,8 +9,8 @@ import psycopg
 from psycopg.sql import SQL
 
 from infrastructure import recorder
-from infrastructure.bootstrap import collect_rarely
 from infrastructure.log_reader import LogReader
+from infrastructure.process_memory import prepare_memory
 from infrastructure.settings import Settings
 from projections import lag as lags
 from projections import tracking
@@ -73,7 +73,7 @@ def read_models(settings: Settings) -> Iterator[ReadModels]:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Follow the log with every read model until told to stop. Each has one owner among all projectors."""
-    collect_rarely()
+    prepare_memory()
     with read_models(settings) as opened:
         topics = {topic for projection in PROJECTIONS for topic in projection.topics}
         log = SharedLog(log=opened.log, topics=sorted(topics))
@@ -99,14 +99,14 @@ def prepare(settings: Settings) -> None:
 
 def rebuild(settings: Settings, name: str, *, progress: Progress) -> Rebuilt:
     """Build one read model again and put it in place; `name` is its noun. Raises as projections.rebuild does."""
-    collect_rarely()
+    prepare_memory()
     with read_models(settings) as opened:
         return rebuild_one(BY_NAME[name], opened.workshop, progress=progress)
 
 
 def verify(settings: Settings, name: str, *, progress: Progress) -> Verified:
     """Hold one read model against the log; `name` is its noun. Raises as projections.rebuild does."""
-    collect_rarely()
+    prepare_memory()
     with read_models(settings) as opened:
         return verify_one(BY_NAME[name], opened.workshop, progress=progress)
 

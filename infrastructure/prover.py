@@ -19,8 +19,9 @@ from application.prove_seals import SealProof
 from domain.events import TOPICS as ALL_TOPICS
 from domain.events.seal import Sealed
 from infrastructure import recorder, sealing_key
-from infrastructure.bootstrap import collect_rarely, keys_dir
+from infrastructure.bootstrap import keys_dir
 from infrastructure.mapper import decode_row
+from infrastructure.process_memory import collect_rarely
 from infrastructure.recorder import LedgerRecorder
 from infrastructure.seal_book import SealBook
 from infrastructure.settings import Settings
