@@ -85,6 +85,10 @@ def add(
         int | None, typer.Option(help="Submits a second of all connections, 0: no limit.")
     ] = None,
     connections: Annotated[int | None, typer.Option(help="How many the carrier allows at once.")] = None,
+    receivers: Annotated[
+        int | None,
+        typer.Option(help="SMPP, SMGP: so many of them only receive, and the others only send; 0: both."),
+    ] = None,
     answer_seconds: Annotated[
         int | None,
         typer.Option(help="Without answer for so long: in doubt. 10 SMPP, 60 CMPP and SMGP, 30 SGIP."),
@@ -148,6 +152,7 @@ def add(
         "window": window,
         "rate_per_second": rate,
         "connections": connections,
+        "receivers": receivers,
         "response_timeout_seconds": answer_seconds,
         "keep_alive_seconds": keep_alive,
         "id_format": id_format.value if id_format else None,
@@ -260,6 +265,7 @@ def _in_protocol(known: Configured, protocol: str) -> Configured:
         encryption=None,
         system_type="",
         id_format="same",
+        receivers=known.receivers if manner.one_way else 0,
     )
 
 

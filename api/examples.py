@@ -281,6 +281,7 @@ MONITORING = {
             "connections": [
                 {
                     "connection": 1,
+                    "direction": "both",
                     "phase": "bound",
                     "since": _AT,
                     "reason": "",

@@ -93,6 +93,13 @@ class LinkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
     keep_alive_seconds: Annotated[int, Meta(description="After so long a silence we ask.")] = 30
     connections: Annotated[int, Meta(description="How many the carrier allows at once.")] = 1
+    receivers: Annotated[
+        int,
+        Meta(
+            description="SMPP, SMGP: so many of the connections, the last, log in to receive only, the others to send"
+            " only; 0: each does both."
+        ),
+    ] = 0
     id_format: Annotated[IdFormat, Meta(description="SMPP: how ids look in answer and receipt.")] = "same"
     system_type: Annotated[_Text, Meta(description="SMPP: where the carrier wants one.")] = ""
     tariff: LinkTariff = LinkTariff()
@@ -125,6 +132,7 @@ class LinkAnswer(Struct, kw_only=True):
     response_timeout_seconds: int
     keep_alive_seconds: int
     connections: int
+    receivers: int
     id_format: IdFormat
     system_type: str
     tariff: LinkTariff
@@ -200,6 +208,7 @@ def link_answer(link: Link, network: Network) -> LinkAnswer:
         "response_timeout_seconds",
         "keep_alive_seconds",
         "connections",
+        "receivers",
         "id_format",
         "system_type",
         "signs",
@@ -255,6 +264,7 @@ def configured_of(name: str, body: LinkRequest) -> Configured:
         system_type=body.system_type,
         keep_alive_seconds=body.keep_alive_seconds,
         connections=body.connections,
+        receivers=body.receivers,
         tariff=msgspec.convert(body.tariff, Tariff, from_attributes=True),
         inbound=Inbound(host=inbound.host, port=inbound.port, login=inbound.login, sealed_password="")
         if inbound

@@ -84,7 +84,7 @@ def _link(of: LinkStanding, at: datetime) -> Iterator[str]:
 
 
 def _connection(of: ConnectionStanding, at: datetime) -> Iterator[str]:
-    yield f"  {of.connection}"
+    yield f"  {of.connection}" if of.direction == "both" else f"  {of.connection} {of.direction}s"
     yield _coloured(of.phase)
     yield _age(of.since, at)
     yield ""

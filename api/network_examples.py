@@ -27,6 +27,7 @@ LINK: dict[str, Any] = {
     "response_timeout_seconds": 60,
     "keep_alive_seconds": 30,
     "connections": 2,
+    "receivers": 0,
     "id_format": "same",
     "system_type": "",
     "tariff": _TARIFF,
@@ -65,6 +66,8 @@ LINK_REQUESTS: dict[str, dict[str, Any]] = {
         "password": "our secret",
         "source_address": "10659000",
         "carriers": ["telecom"],
+        "connections": 3,
+        "receivers": 1,
         "tariff": {"service_id": "SHILI", "corp_id": "12345678"},
     },
     "SMPP 3.4 with TLS": {

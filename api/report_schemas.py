@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas import Money, ReadModel
 from domain.aggregates.message import Status
+from domain.events.link import Direction
 from domain.values import Carrier
 from infrastructure.link_standing import Condition, Phase, State
 
@@ -181,6 +182,7 @@ class ConnectionStanding(Struct, kw_only=True):
     """One connection of a link."""
 
     connection: Annotated[int, Meta(description="From 1.")]
+    direction: Annotated[Direction, Meta(description="What it is logged in for.")]
     phase: Annotated[Phase, Meta(description="unknown: no worker tells, and the log cannot know.")]
     since: Annotated[datetime | None, Meta(description="Since when the phase is this one.")]
     reason: str

@@ -89,7 +89,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0, help="Messages a second; else 80 %% of capacity.")
-    parser.add_argument("--capacity-seconds", type=float, default=120.0, help="How long capacity is measured.")
+    parser.add_argument(
+        "--capacity-seconds", type=float, default=120.0, help="How long capacity is measured."
+    )
     parser.add_argument("--alike", action="store_true", help="No priorities: for a machine others work on.")
     parser.add_argument("--keep", action="store_true", help="Leave logs and carriers' books.")
     chosen = parser.parse_args()

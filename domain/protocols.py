@@ -42,6 +42,8 @@ class Manner:
     fee_types: tuple[str, ...] = ()
     fee_code: int = 0
     payers: tuple[int, ...] = (_WE_PAY,)
+    one_way: bool = False
+    """A connection can log in to send only, or to receive only."""
 
 
 def _cmpp(title: str, fee_types: tuple[str, ...]) -> Manner:
@@ -77,6 +79,7 @@ PROTOCOLS = {
         account=15,
         password=8,
         number=20,
+        one_way=True,
     ),
     "cmpp20": _cmpp("CMPP 2.0", ("01", "02", "03", "04", "05")),
     "cmpp30": _cmpp("CMPP 3.0", ("01", "02", "03")),
@@ -111,6 +114,7 @@ PROTOCOLS = {
         corp_id=8,
         fee_types=("00", "01", "02", "03"),
         fee_code=6,
+        one_way=True,
     ),
 }
 """By the word that a link's configuration has for the protocol."""
@@ -129,6 +133,7 @@ def require_link(link: Configured) -> None:
         raise BadInput("link_account", detail, field="system_id")
     _require_number(manner, link.source_address)
     _require_figures(link)
+    _require_receivers(manner, link)
     _require_breaker(link.breaker)
     _require_tariff(manner, link.tariff)
     _require_smpp_only(manner, link)
@@ -213,6 +218,15 @@ def _require_figures(link: Configured) -> None:
         raise BadInput(
             "link_invalid", "Name each carrier whose numbers it takes, each once.", field="carriers"
         )
+
+
+def _require_receivers(manner: Manner, link: Configured) -> None:
+    if link.receivers and not manner.one_way:
+        detail = f"{manner.title} has no login that only receives: leave the receivers out."
+        raise BadInput("link_option", detail, field="receivers")
+    if not 0 <= link.receivers < link.connections:
+        detail = "The receivers are some of the connections, and at least one has to send."
+        raise BadInput("link_invalid", detail, field="receivers")
 
 
 def _require_breaker(breaker: Breaker) -> None:

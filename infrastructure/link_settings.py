@@ -18,6 +18,7 @@ def link_settings(configured: Configured, vault: FileVault, *, connection: int =
     return LinkSettings(
         name=configured.name,
         connection=connection,
+        direction=configured.direction(connection),
         protocol=configured.protocol,
         host=configured.host,
         port=configured.port,
@@ -38,7 +39,7 @@ def link_settings(configured: Configured, vault: FileVault, *, connection: int =
         encrypted=encrypted is not None,
         authority=encrypted.authority if encrypted else "",
         window=configured.window,
-        rate_per_second=configured.rate_per_second / configured.connections,
+        rate_per_second=configured.rate_per_second / configured.senders,
         response_timeout_seconds=configured.response_timeout_seconds,
         keep_alive_seconds=configured.keep_alive_seconds,
         id_format=configured.id_format,

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+from domain.events.link import Direction
 from infrastructure.carriers.traffic import LinkPhase
 from infrastructure.link_figures import ConnectionFigures, LinkFigures, merge, moment
 from projections.links import LinkLine
@@ -25,6 +26,7 @@ class ConnectionStanding:
     """One connection. Without figures nobody tells them, and `unknown` is what the log cannot know alone."""
 
     connection: int
+    direction: Direction
     phase: Phase
     since: datetime | None
     reason: str
@@ -62,8 +64,15 @@ class LinkStanding:
 
     @property
     def connected(self) -> bool:
-        """Whether any of its connections is."""
-        return self.line.connected if self.told is None else self.bound > 0
+        """Whether any of its connections is that send."""
+        if self.told is None:
+            return self.line.connected
+        return any(each.phase is LinkPhase.BOUND and self._sends(each.connection) for each in self.told)
+
+    @property
+    def hears(self) -> bool:
+        """Whether receipts and replies can come: any of its connections is bound that receive."""
+        return any(each.phase == "bound" and each.direction != "send" for each in self.connections)
 
     @property
     def bound(self) -> int:
@@ -88,7 +97,11 @@ class LinkStanding:
             return self.line.broken_since
         if self.told is None or (not self.connected and not self.line.connected):
             return self.line.since
-        known = [each.since for each in self.told if self.connected == (each.phase is LinkPhase.BOUND)]
+        known = [
+            each.since
+            for each in self.told
+            if self._sends(each.connection) and self.connected == (each.phase is LinkPhase.BOUND)
+        ]
         return moment(min(known)) if known else None
 
     @property
@@ -113,18 +126,33 @@ class LinkStanding:
         """Each of its connections, from 1."""
         told = {each.connection: each for each in self.told or ()}
         return tuple(
-            _told(told[number]) if number in told else self._by_the_log(number)
+            _told(told[number], self._direction(number)) if number in told else self._by_the_log(number)
             for number in range(1, self.line.connections + 1)
         )
 
+    def _sends(self, number: int) -> bool:
+        return self._direction(number) != "receive"
+
+    def _direction(self, number: int) -> Direction:
+        if not self.line.receivers:
+            return "both"
+        return "send" if number <= self.line.connections - self.line.receivers else "receive"
+
     def _by_the_log(self, number: int) -> ConnectionStanding:
+        direction = self._direction(number)
         line = next((line for line in self.line.lines if line.number == number), None)
         if line is not None and not line.connected:
-            return ConnectionStanding(connection=number, phase="lost", since=line.since, reason=line.reason)
+            return ConnectionStanding(
+                connection=number, direction=direction, phase="lost", since=line.since, reason=line.reason
+            )
         if line is not None and self.told is None:
-            return ConnectionStanding(connection=number, phase="bound", since=line.since, reason="")
+            return ConnectionStanding(
+                connection=number, direction=direction, phase="bound", since=line.since, reason=""
+            )
         reason = NO_WORKER if self.told is not None and self.line.enabled else ""
-        return ConnectionStanding(connection=number, phase="unknown", since=None, reason=reason)
+        return ConnectionStanding(
+            connection=number, direction=direction, phase="unknown", since=None, reason=reason
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +164,10 @@ class NetworkStanding:
     board: bool = True
 
 
-def _told(figures: ConnectionFigures) -> ConnectionStanding:
+def _told(figures: ConnectionFigures, direction: Direction) -> ConnectionStanding:
     return ConnectionStanding(
         connection=figures.connection,
+        direction=direction,
         phase=figures.phase.value,
         since=moment(figures.since),
         reason=figures.reason,

@@ -8,9 +8,9 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -125,15 +125,30 @@ async def try_configured(platform: Platform, *, name: str, wait_seconds: float |
     state, _ = await load(platform.store, stream_id("link", name), link.evolve)
     if state is None:
         raise NotFound("not_found", "There is no such link.", field="name")
+    configured = state.configured
+    # Where some connections only receive, the login of one of those is tried as well.
+    tried = [1, configured.connections] if configured.receivers else [1]
     try:
-        settings = link_settings(state.configured, platform.vault)
+        settings = [link_settings(configured, platform.vault, connection=number) for number in tried]
     except ValueError:
         raise unreadable("password") from None
     try:
-        return await try_link(settings, wait_seconds=wait_seconds)
+        return await _try_each(settings, wait_seconds)
     except ValueError:
         detail = "A value of the link fits no field of its protocol: configure it again."
         raise BadInput("link_invalid", detail) from None
+
+
+async def _try_each(settings: Sequence[LinkSettings], wait_seconds: float | None) -> Trial:
+    """One login after the other, until one is not let in: its outcome is that of the whole."""
+    first, *others = settings
+    trial = await try_link(first, wait_seconds=wait_seconds)
+    for other in others:
+        if trial.outcome is Outcome.BOUND:
+            then = await try_link(other, wait_seconds=wait_seconds)
+            deliveries = trial.deliveries + then.deliveries
+            trial = replace(then, steps=trial.steps + then.steps, deliveries=deliveries)
+    return trial
 
 
 class _Talk:

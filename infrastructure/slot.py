@@ -87,6 +87,7 @@ class Slot:
     def __init__(self, id_: SlotId, configured: Configured, shared: Shared) -> None:
         platform = shared.platform
         self.configured = configured
+        self._sends = configured.direction(id_.number) != "receive"
         self._id = id_
         self._shared = shared
         self._loop = asyncio.get_running_loop()
@@ -119,7 +120,7 @@ class Slot:
             link=id_.link,
             connection=id_.number,
             worker=shared.worker,
-            window=configured.window,
+            window=configured.window if self._sends else 0,
             carrier=self.link,
             figures=self._figures,
             now=time.monotonic,
@@ -147,10 +148,11 @@ class Slot:
         self._ending = False
 
     def start(self, takeover: Takeover) -> None:
-        """Connect and take jobs; what an earlier owner left on the wire is put into doubt."""
+        """Connect and, where it sends, take jobs; what an earlier owner left on the wire is put into doubt."""
         running = asyncio.create_task(self.link.run(), name=f"link-{self._id.link}-{self._id.number}")
         doubting = self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))
-        self._consumers.start()
+        if self._sends:
+            self._consumers.start()
         self._tasks = [running, doubting, self._shared.background.spawn(self._consumers.keep)]
 
     async def end(self, *, hurry: bool = False) -> None:

@@ -16,10 +16,10 @@ from projections.projection import Projection, ReadCursor, Table
 _COUNTS = ("submitted", "submitted_parts", "refused", "in_doubt", "receipts")
 
 LINKS = Table(
-    name="links_v2",
+    name="links_v3",
     key=("name",),
     ddl=f"""
-    CREATE TABLE links_v2 (
+    CREATE TABLE links_v3 (
         name text PRIMARY KEY,
         stream uuid UNIQUE,
         protocol text NOT NULL DEFAULT '',
@@ -31,6 +31,7 @@ LINKS = Table(
         window_size int4 NOT NULL DEFAULT 0,
         rate_per_second int4 NOT NULL DEFAULT 0,
         connections int4 NOT NULL DEFAULT 1,
+        receivers int4 NOT NULL DEFAULT 0,
         configured_at timestamptz,
         enabled bool NOT NULL DEFAULT false,
         draining bool NOT NULL DEFAULT false,
@@ -44,10 +45,10 @@ LINKS = Table(
     """,
 )
 CONNECTIONS = Table(
-    name="link_connections_v2",
+    name="link_connections_v3",
     key=("link", "connection"),
     ddl="""
-    CREATE TABLE link_connections_v2 (
+    CREATE TABLE link_connections_v3 (
         link text,
         connection int4,
         connected bool NOT NULL,
@@ -99,20 +100,20 @@ def fold(events: Iterable[Recorded]) -> dict[str, Counts]:
 
 
 _CONFIGURE = """
-INSERT INTO links_v2 (name, stream, protocol, host, port, system_id, source_address, carriers, window_size,
-    rate_per_second, connections, configured_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO links_v3 (name, stream, protocol, host, port, system_id, source_address, carriers, window_size,
+    rate_per_second, connections, receivers, configured_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, protocol = excluded.protocol,
     host = excluded.host, port = excluded.port, system_id = excluded.system_id,
     source_address = excluded.source_address, carriers = excluded.carriers,
     window_size = excluded.window_size, rate_per_second = excluded.rate_per_second,
-    connections = excluded.connections, configured_at = excluded.configured_at
+    connections = excluded.connections, receivers = excluded.receivers, configured_at = excluded.configured_at
 """
-_ENABLE = "UPDATE links_v2 SET enabled = %s, draining = false WHERE stream = %s"
-_DRAIN = "UPDATE links_v2 SET draining = true WHERE stream = %s"
-_BREAK = "UPDATE links_v2 SET broken_since = %s, broken_reason = %s WHERE name = %s"
+_ENABLE = "UPDATE links_v3 SET enabled = %s, draining = false WHERE stream = %s"
+_DRAIN = "UPDATE links_v3 SET draining = true WHERE stream = %s"
+_BREAK = "UPDATE links_v3 SET broken_since = %s, broken_reason = %s WHERE name = %s"
 _CONNECT = """
-INSERT INTO link_connections_v2 AS c (link, connection, connected, connected_or_lost_at, reason)
+INSERT INTO link_connections_v3 AS c (link, connection, connected, connected_or_lost_at, reason)
 VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (link, connection) DO UPDATE SET connected = excluded.connected, reason = excluded.reason,
     connected_or_lost_at = CASE WHEN c.connected OR excluded.connected THEN excluded.connected_or_lost_at
@@ -120,19 +121,19 @@ ON CONFLICT (link, connection) DO UPDATE SET connected = excluded.connected, rea
 """
 """A connection that is lost again, because it could not be made, is lost since it was lost first."""
 _SETTLE = """
-UPDATE links_v2 AS l SET connected = found.any, reason = CASE WHEN found.any THEN '' ELSE %(reason)s END,
+UPDATE links_v3 AS l SET connected = found.any, reason = CASE WHEN found.any THEN '' ELSE %(reason)s END,
     connected_or_lost_at = CASE WHEN found.any = l.connected THEN coalesce(l.connected_or_lost_at, %(at)s)
         ELSE %(at)s END
 FROM (
-    SELECT coalesce(bool_or(c.connected), false) AS any FROM links_v2 AS l
-    LEFT JOIN link_connections_v2 AS c ON c.link = l.name AND c.connection <= l.connections
+    SELECT coalesce(bool_or(c.connected), false) AS any FROM links_v3 AS l
+    LEFT JOIN link_connections_v3 AS c ON c.link = l.name AND c.connection <= l.connections - l.receivers
     WHERE l.name = %(name)s
 ) AS found
 WHERE l.name = %(name)s AND (found.any <> l.connected OR NOT found.any AND %(reason)s <> '')
 """
-"""A link is connected while any of its connections is; the latest of them that was lost says why it is not."""
+"""A link is connected while any of its connections is that send; the latest that was lost says why it is not."""
 _ADD = f"""
-INSERT INTO links_v2 AS t (name, {", ".join(_COUNTS)}) VALUES (%s, {", ".join("%s" for _ in _COUNTS)})
+INSERT INTO links_v3 AS t (name, {", ".join(_COUNTS)}) VALUES (%s, {", ".join("%s" for _ in _COUNTS)})
 ON CONFLICT (name) DO UPDATE SET {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _COUNTS)}
 """
 
@@ -190,12 +191,13 @@ def _configuration(event: link.Configured, stream: UUID, at: datetime) -> tuple[
         event.window,
         event.rate_per_second,
         event.connections,
+        event.receivers,
         at,
     )
 
 
 PROJECTION = Projection(
-    name="links_v2",
+    name="links_v3",
     topics=tuple(
         kind.TOPIC
         for kind in (
@@ -228,7 +230,8 @@ class ConnectionLine(NamedTuple):
 
 
 class LinkLine(NamedTuple):
-    """A link as monitoring shows it. `since` is when it was last connected or lost as a whole; None: never yet.
+    """A link as monitoring shows it. The last ones of its connections, `receivers` in number, only receive: connected
+    or lost is what the others are. `since` is when it was last that as a whole; None: never yet.
     `broken_since` is None while its circuit is closed. Connections that it has no more are not among `lines`."""
 
     name: str
@@ -241,6 +244,7 @@ class LinkLine(NamedTuple):
     window: int
     rate_per_second: int
     connections: int
+    receivers: int
     configured_at: datetime | None
     enabled: bool
     draining: bool
@@ -259,12 +263,12 @@ class LinkLine(NamedTuple):
 
 _READ = f"""
 SELECT name, protocol, host, port, system_id, source_address, carriers, window_size, rate_per_second,
-    connections, configured_at, enabled, draining, broken_since, broken_reason, connected,
+    connections, receivers, configured_at, enabled, draining, broken_since, broken_reason, connected,
     connected_or_lost_at, reason, {", ".join(_COUNTS)}
-FROM links_v2 ORDER BY name
+FROM links_v3 ORDER BY name
 """
 _READ_CONNECTIONS = """
-SELECT link, connection, connected, connected_or_lost_at, reason FROM link_connections_v2
+SELECT link, connection, connected, connected_or_lost_at, reason FROM link_connections_v3
 ORDER BY link, connection
 """
 

@@ -1,9 +1,12 @@
 """Configured connections to carriers: configuration and state changes are facts too."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from domain.values import Carrier
+
+Direction: TypeAlias = Literal["both", "send", "receive"]
+"""What a connection is logged in for: to carry messages to the carrier, to bring receipts and replies, or for both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +78,27 @@ class Configured:
     """SMPP's word for the kind of client, where the carrier wants one."""
     keep_alive_seconds: int = 30
     connections: int = 1
-    """How many the carrier allows at once; each has the window, and they share the rate evenly."""
+    """How many the carrier allows at once; each that sends has the window, and those share the rate evenly."""
     tariff: Tariff = Tariff()
     inbound: Inbound | None = None
     breaker: Breaker = Breaker()
     encryption: Encryption | None = None
     signs: bool = False
     """The carrier writes the signature of the number itself: it is taken off the text on the wire."""
+    receivers: int = 0
+    """So many of the connections, the last ones, log in to receive only, and the others to send only; with 0 each
+    does both."""
+
+    @property
+    def senders(self) -> int:
+        """How many of its connections, the first ones, carry messages to the carrier."""
+        return self.connections - self.receivers
+
+    def direction(self, connection: int) -> Direction:
+        """What one of its connections, from 1, is logged in for."""
+        if not self.receivers:
+            return "both"
+        return "send" if connection <= self.senders else "receive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,7 +255,7 @@ class CarrierLink:
     def _new_connection(self) -> Connection:
         settings = self._settings
         limits = Limits(
-            window=settings.window,
+            window=0 if settings.direction == "receive" else settings.window,
             response_seconds=settings.response_timeout_seconds,
             keep_alive_seconds=settings.keep_alive_seconds,
             keep_alive_limit=settings.keep_alive_limit,

@@ -43,10 +43,20 @@ from infrastructure.carriers.smgp_pdus import (
     tlv,
 )
 from infrastructure.carriers.smgp_report import read_report
-from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt, Refused, Reply, Taken
+from infrastructure.carriers.traffic import (
+    Answer,
+    Direction,
+    LinkSettings,
+    Part,
+    Receipt,
+    Refused,
+    Reply,
+    Taken,
+)
 
 __all__ = ["SmgpDialect"]
 
+_MODES: dict[Direction, int] = {"send": 0, "receive": 1, "both": 2}
 _OK, _BUSY, _TOO_MANY_CONNECTIONS = 0, 1, 2
 _DUPLICATE_SEQUENCE = 12
 _WRONG_ADDRESS, _NOT_AUTHENTICATED = 20, 21
@@ -99,6 +109,7 @@ class SmgpDialect:
                 sequence=sequence,
                 client_id=settings.system_id,
                 authenticator=self._authenticator,
+                mode=_MODES[settings.direction],
                 timestamp=timestamp,
             )
         )

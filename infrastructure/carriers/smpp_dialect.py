@@ -30,6 +30,7 @@ from infrastructure.carriers.smpp_pdus import (
     EnquireLink,
     EnquireLinkResp,
     GenericNack,
+    Mode,
     Pdu,
     QuerySm,
     SubmitSm,
@@ -41,6 +42,7 @@ from infrastructure.carriers.smpp_pdus import (
 )
 from infrastructure.carriers.traffic import (
     Answer,
+    Direction,
     IdFormat,
     LinkSettings,
     Part,
@@ -50,6 +52,7 @@ from infrastructure.carriers.traffic import (
     Taken,
 )
 
+_MODES: dict[Direction, Mode] = {"both": "transceiver", "send": "transmitter", "receive": "receiver"}
 _THROTTLED = frozenset({consts.SMPP_ESME_RTHROTTLED, consts.SMPP_ESME_RMSGQFUL})
 _RETRYABLE = _THROTTLED | {consts.SMPP_ESME_RSYSERR, consts.SMPP_ESME_RX_T_APPN}
 _BAD_CREDENTIALS = frozenset({consts.SMPP_ESME_RINVPASWD, consts.SMPP_ESME_RINVSYSID})
@@ -92,7 +95,7 @@ class SmppDialect:
         return smpp.encode(
             Bind(
                 sequence=sequence,
-                mode="transceiver",
+                mode=_MODES[self._settings.direction],
                 system_id=self._settings.system_id,
                 password=self._settings.password,
                 system_type=self._settings.system_type,

@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import Literal
 
 from application.carriage import Answer, InDoubt, NotSent, Part, Receipt, Refused, Reply, Taken
+from domain.events.link import Direction
 
 __all__ = [
     "Answer",
+    "Direction",
     "IdFormat",
     "InDoubt",
     "Key",
@@ -60,12 +62,13 @@ class LinkSettings:
     is the protocol's word for "free", `fee_user_type` who pays (CMPP: 2 = the sender). `corp_id` is our
     enterprise code (SGIP CorpId, SMGP MsgSrc), `node_id` our node's number (SGIP). Where the carrier comes
     to us with receipts (SGIP) it logs in at `listener_port`; several links may share one. `connection` is which
-    of the link's connections this is, from 1. `encrypted` is TLS, trusted by the system's authorities or by the
-    PEM text of `authority` alone.
+    of the link's connections this is, from 1, and `direction` what it logs in for (SMPP, SMGP). `encrypted` is TLS,
+    trusted by the system's authorities or by the PEM text of `authority` alone.
     """
 
     name: str
     connection: int = 1
+    direction: Direction = "both"
     host: str
     port: int
     system_id: str

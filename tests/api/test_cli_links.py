@@ -98,9 +98,13 @@ def test_what_is_not_given_stays_as_it_is(terminal: Terminal):
 
 def test_another_protocol_has_its_own_defaults_and_leaves_what_it_has_no_room_for(terminal: Terminal):
     terminal("link", "add", "one", "--protocol", "smgp30", *SMPP, *OF_PROTOCOL["smgp30"])
+    assert terminal("link", "add", "one", "--connections", "3", "--receivers", "1").code == 0
     assert terminal("link", "add", "one", "--protocol", "smpp34").code == 0
     shown = terminal("link", "show", "one", "--json").document
     assert (shown["protocol"], shown["port"], shown["tariff"]["corp_id"]) == ("smpp34", 2775, "")
+    assert (shown["connections"], shown["receivers"]) == (3, 1)
+    assert terminal("link", "add", "one", "--protocol", "cmpp20", "--system-id", "901234").code == 0
+    assert terminal("link", "show", "one", "--json").document["receivers"] == 0
 
 
 def test_tls_with_an_authority_and_without_again(terminal: Terminal, tmp_path: Path):
@@ -144,6 +148,8 @@ def test_passwords_come_from_stdin_in_two_lines(terminal: Terminal, monkeypatch:
         ((*SMPP, "--source", "1" * 21), "link_number"),
         ((*SMPP, "--port", "70000"), "link_address"),
         ((*SMPP, "--window", "5001"), "link_invalid"),
+        ((*SMPP, "--connections", "2", "--receivers", "2"), "link_invalid"),
+        (("--protocol", "cmpp20", *SMPP, "--connections", "2", "--receivers", "1"), "link_option"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(terminal: Terminal, options: tuple[str, ...], expected: str):
@@ -170,7 +176,7 @@ def test_the_commands_of_the_document_are_taken_as_they_stand_there(
     block = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", " ")
     commands = [line.partition("smsledger ")[2] for line in block.splitlines() if "smsledger link" in line]
     said = [terminal(*shlex.split(command)) for command in commands]
-    assert [(each.code, each.err) for each in said] == [(0, "")] * 4
+    assert [(each.code, each.err) for each in said] == [(0, "")] * 5
     protocols = [link["protocol"] for link in terminal("link", "list", "--json").document["links"]]
     assert protocols == ["cmpp20", "smgp30", "sgip12", "smpp34"]
 

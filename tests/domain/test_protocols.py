@@ -39,6 +39,8 @@ def link(protocol: str, **changes: Any) -> Configured:  # noqa: ANN401
 ALL = tuple(PROTOCOLS)
 CMPP = ("cmpp20", "cmpp30")
 NOT_SMPP = (*CMPP, "sgip12", "smgp30")
+ONE_WAY = ("smpp34", "smgp30")
+BOTH_WAYS = (*CMPP, "sgip12")
 NOT_SGIP = ("smpp34", *CMPP, "smgp30")
 
 WRONG: tuple[tuple[tuple[str, ...], dict[str, Any], str, str], ...] = (
@@ -65,6 +67,10 @@ WRONG: tuple[tuple[tuple[str, ...], dict[str, Any], str, str], ...] = (
     (ALL, {"rate_per_second": -1}, "link_invalid", "rate_per_second"),
     (ALL, {"connections": 0}, "link_invalid", "connections"),
     (ALL, {"connections": 65}, "link_invalid", "connections"),
+    (ONE_WAY, {"connections": 2, "receivers": 2}, "link_invalid", "receivers"),
+    (ONE_WAY, {"receivers": 1}, "link_invalid", "receivers"),
+    (ONE_WAY, {"receivers": -1}, "link_invalid", "receivers"),
+    (BOTH_WAYS, {"connections": 2, "receivers": 1}, "link_option", "receivers"),
     (ALL, {"response_timeout_seconds": 0}, "link_invalid", "response_timeout_seconds"),
     (ALL, {"keep_alive_seconds": 0}, "link_invalid", "keep_alive_seconds"),
     (ALL, {"carriers": ()}, "link_invalid", "carriers"),
@@ -123,6 +129,8 @@ FULL: dict[str, dict[str, Any]] = {
         "id_format": "resp-hex-dlr-dec",
         "encryption": Encryption(),
         "window": 5_000,
+        "connections": 64,
+        "receivers": 63,
     },
     "cmpp20": {
         "source_address": "1" * 21,

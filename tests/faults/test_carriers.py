@@ -61,7 +61,7 @@ def test_with_a_wrong_password_the_link_says_so_and_its_messages_wait(scene: Sce
     others = scene.traffic.send(200, links=["mobile"])
     messages = until_delivered(scene, others)
     assert {messages[id_].status.value for id_ in ids} == {"accepted"}
-    (reason,) = scene.stand.rows("SELECT reason FROM links_v2 WHERE name = 'telecom'")[0]
+    (reason,) = scene.stand.rows("SELECT reason FROM links_v3 WHERE name = 'telecom'")[0]
     assert "refused" in reason
     scene.stand.configure(LINKS[2])
     assert LINKS[2].password == SECRET

@@ -48,6 +48,16 @@ def test_a_link_is_ready_while_one_of_its_connections_is_bound():
     assert (of.condition, of.since, of.reason, of.bound) == ("ready", NOW, "", 1)
 
 
+def test_a_link_of_which_only_receivers_are_bound_is_down_and_one_without_hears_nothing():
+    one_way = line(receivers=1)
+    deaf = LinkStanding(line=one_way, told=[told(), told(2, LinkPhase.LOST)])
+    mute = LinkStanding(line=one_way, told=[told(phase=LinkPhase.LOST, reason="reset"), told(2)])
+    assert (deaf.condition, deaf.hears, deaf.bound) == ("ready", False, 1)
+    assert (mute.condition, mute.hears, mute.bound, mute.reason) == ("down", True, 1, "reset")
+    assert [each.direction for each in deaf.connections] == ["send", "receive"]
+    assert LinkStanding(line=line(), told=[told()]).hears
+
+
 def test_a_link_is_ready_since_its_oldest_connection_stands():
     older = NOW - timedelta(minutes=5)
     of = LinkStanding(line=line(), told=[told(), told(2, since=older.timestamp())])

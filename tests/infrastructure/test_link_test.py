@@ -253,6 +253,32 @@ def test_a_configured_link_is_tried_with_its_opened_password_and_nothing_of_it_i
     assert "secret" not in repr(trial)
 
 
+@pytest.mark.parametrize("protocol", ["smpp34", "smgp30"])
+def test_where_some_connections_only_receive_both_logins_are_tried(
+    database_url: str, tmp_path: Path, protocol: str
+):
+    async def story() -> list[Trial]:
+        async with await serve(
+            replace(carrier(protocol=protocol), accounts={"sample": "secret"})
+        ) as simulator:
+            link = replace(
+                link_to(made, host="127.0.0.1", port=simulator.port),
+                protocol=protocol,
+                connections=2,
+                receivers=1,
+            )
+            await configure_link(made.store, configured=link, context=BY)
+            both = await try_configured(made, name=LINK)
+            await simulator.stop()
+            return [both, await try_configured(made, name=LINK)]
+
+    with platform(settings_for(database_url, tmp_path)) as made:
+        both, away = asyncio.run(story())
+    once = [("connect", "done"), ("bind", "done"), ("keep_alive", "done"), ("unbind", "done")]
+    assert (both.outcome, steps(both)) == (Outcome.BOUND, once * 2)
+    assert steps(away) == [("connect", "cannot_connect")]
+
+
 def test_a_link_that_is_not_there_or_cannot_be_opened_is_refused(database_url: str, tmp_path: Path):
     async def story() -> None:
         with pytest.raises(NotFound, match="not_found"):

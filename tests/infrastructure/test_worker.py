@@ -164,6 +164,29 @@ def test_two_workers_share_the_connections_of_a_link_and_one_alone_has_them_all(
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("protocol", ["smpp34", "smgp30"])
+def test_what_some_connections_send_others_hear_of_whoever_has_them(ours: Platform, protocol: str):
+    """The receipts of what one worker submitted may come to another, sooner than the log knows of it."""
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with (
+            await serve(carrier_of(LINK, protocol=protocol)) as simulator,
+            workers(ours) as running,
+        ):
+            await configure(ours, to(ours, simulator.port, protocol=protocol, connections=4, receivers=2))
+            first, second = running.start(), running.start()
+            await until(lambda: bound(simulator) == 4)
+            used = await all_delivered(ours, await accept(ours, 200))
+            assert set(used) <= {1, 2}
+            await running.stop(first)
+            await until(lambda: len(second.owned) == 4 and bound(simulator) == 4)
+            assert set(await all_delivered(ours, await accept(ours, 50, start=200))) <= {1, 2}
+            assert simulator.counters.submitted == 250
+
+    asyncio.run(play())
+
+
 def test_fewer_connections_take_effect_without_a_restart_and_a_disabled_link_has_none(ours: Platform):
     async def play() -> None:
         await make_sample(ours)

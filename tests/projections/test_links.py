@@ -101,6 +101,16 @@ def test_a_link_is_connected_while_any_of_its_connections_is(bench: Bench):
     assert (none.connected, none.reason) == (False, "closed")
 
 
+def test_a_connection_that_only_receives_does_not_make_a_link_connected(bench: Bench):
+    story = begin(bench)
+    one_way = replace(with_connections(bench, 2), receivers=1)
+    hears = after(bench, story, one_way, Connected(name="mobile", connection=2))
+    assert (hears.connected, hears.connections, hears.receivers) == (False, 2, 1)
+    assert after(bench, story, Connected(name="mobile")).connected
+    lost = after(bench, story, Lost(name="mobile", reason="reset by peer"))
+    assert (lost.connected, [each.connected for each in lost.lines]) == (False, [False, True])
+
+
 def test_a_connection_that_the_link_has_no_more_does_not_count(bench: Bench):
     story = begin(bench)
     after(bench, story, with_connections(bench, 2), Connected(name="mobile", connection=2))

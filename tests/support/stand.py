@@ -382,7 +382,7 @@ class Stand:
 
     def connected(self) -> set[str]:
         """Names of the links that the read models show as connected."""
-        return {name for (name,) in self.rows("SELECT name FROM links_v2 WHERE connected")}
+        return {name for (name,) in self.rows("SELECT name FROM links_v3 WHERE connected")}
 
 
 @contextmanager
