@@ -8,9 +8,12 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from os import dup
+from typing import Any
 
 import psycopg
 
@@ -22,13 +25,34 @@ _SILENCE_SECONDS = 5.5
 """How long PostgreSQL waits for one: whoever comes next gets the lease when the owner has long stopped."""
 _ANSWER_SECONDS = 2.0
 _CONNECT_SECONDS = 2
-_FREE = """
-SELECT array_agg(name) FROM unnest(%s::text[]) AS name WHERE hashtextextended(name, 7) NOT IN (
-    SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_database ON pg_database.oid = database
-    WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 1 AND granted)
+_STANDING = """
+SELECT pg_backend_pid(), coalesce(array_agg(name), '{}'), coalesce(array_agg(pid), '{}')
+FROM unnest(%s::text[]) AS name
+JOIN pg_locks ON classid::bigint << 32 | objid::bigint = hashtextextended(name, 7)
+JOIN pg_database ON pg_database.oid = database
+WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 1 AND granted
 """
+_APPEAR = """
+SELECT array_agg(name) FROM unnest(%s::text[]) AS name WHERE pg_try_advisory_lock_shared(hashtextextended(name, 7))
+"""
+_WITHDRAW = (
+    "SELECT bool_and(pg_advisory_unlock_shared(hashtextextended(name, 7))) FROM unnest(%s::text[]) AS name"
+)
 _SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS * 1_000:.0f}ms', false)"
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Who has which names at one moment; processes are told apart by the sessions of their leases."""
+
+    me: int
+    holders: Mapping[str, frozenset[int]]
+    """Names that nobody has are missing."""
+
+    def of(self, name: str) -> frozenset[int]:
+        """All who have it: one at most of a name that is owned, all who appear of one that is shared."""
+        return self.holders.get(name, frozenset())
 
 
 class Leases:
@@ -41,9 +65,10 @@ class Leases:
     def __init__(self, database_url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = database_url
         self._clock = clock
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._line: socket.socket | None = None
         self._held: set[str] = set()
+        self._shared: set[str] = set()
         self._sure_until = 0.0
 
     def acquire(self, name: str) -> bool:
@@ -54,11 +79,27 @@ class Leases:
             self._held.add(name)
         return name in self._held
 
-    def free(self, names: Collection[str]) -> set[str]:
-        """Those that nobody else owns now, found with one question; they still have to be acquired."""
-        row = self._answer(_FREE, list(names))
-        found = row[0] if row is not None else None
-        return (set(found) if isinstance(found, list) else set()) | (self._held & set(names))
+    def appear(self, names: Collection[str]) -> None:
+        """Share these names with whoever else does, and no others any more; what fails is left to the next call."""
+        wanted = set(names)
+        if gone := self._shared - wanted:
+            self._shared -= gone
+            if not self.ask(_WITHDRAW, list(gone)):
+                return
+        if new := wanted - self._shared:
+            row = self._answer(_APPEAR, list(new))
+            self._shared.update((row[0] or ()) if row is not None else ())
+
+    def standing(self, names: Collection[str]) -> Standing | None:
+        """Who has these names now, found with one question; None where PostgreSQL says nothing."""
+        row = self._answer(_STANDING, list(names))
+        if row is None:
+            return None
+        me, found, sessions = row
+        holders: defaultdict[str, set[int]] = defaultdict(set)
+        for name, session in zip(found, sessions, strict=True):
+            holders[name].add(session)
+        return Standing(me=me, holders={name: frozenset(those) for name, those in holders.items()})
 
     def release(self, name: str) -> None:
         """Let somebody else own the name."""
@@ -68,18 +109,21 @@ class Leases:
 
     def keep(self) -> bool:
         """Give a sign of life; whether everything acquired is still owned. After a no nothing is."""
-        return not self._held or (self.ask("SELECT true") and bool(self._held))
+        return not self._has_any() or (self.ask("SELECT true") and self._has_any())
+
+    def _has_any(self) -> bool:
+        return bool(self._held or self._shared)
 
     def holds(self, name: str) -> bool:
         """Whether this process is sure to own the name at this moment."""
         return name in self._held and self._clock() < self._sure_until
 
-    def ask(self, question: str, *parameters: str | float) -> bool:
+    def ask(self, question: str, *parameters: str | float | list[str]) -> bool:
         """Whether PostgreSQL says yes; where it says nothing in time, everything is given up."""
         row = self._answer(question, *parameters)
         return row is not None and bool(row[0])
 
-    def _answer(self, question: str, *parameters: object) -> tuple[object, ...] | None:
+    def _answer(self, question: str, *parameters: object) -> tuple[Any, ...] | None:
         """What PostgreSQL says. One that refuses the question is alive too, and so is what is held there."""
         began = self._clock()
         try:
@@ -98,13 +142,14 @@ class Leases:
     def close(self) -> None:
         """Give everything up."""
         self._held.clear()
+        self._shared.clear()
         for end in (self._connection, self._line):
             if end is not None:
                 with suppress(psycopg.Error, OSError):
                     end.close()
         self._connection = self._line = None
 
-    def _open(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
             self.close()
             self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections import Counter
-from collections.abc import Callable, Mapping
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -22,13 +23,16 @@ from infrastructure.bootstrap import Platform
 from infrastructure.carriers.sgip_listener import SgipListeners
 from infrastructure.circuits import Circuits
 from infrastructure.frozen_writers import end_frozen_writers
-from infrastructure.lease import BEAT_SECONDS, Leases
+from infrastructure.lease import BEAT_SECONDS, Leases, Standing
 from infrastructure.link_board import Board, BoardWriter
+from infrastructure.shares import Portion, decide
 from infrastructure.slot import Shared, Slot, SlotId
 
 _LOOK_SECONDS = 1.0
 _MATCH_SECONDS = 1.0
 _DOUBT_EVERY = 5
+_PRESENT_SECONDS = 5.0
+"""Who has not shared out connections for so long is not counted on: it waits for something."""
 _LOOKS_TO_TAKE_ALL = 4
 """A worker takes the free connections of a link in so many looks, so that workers that start together share them."""
 Answer = TypeVar("Answer")
@@ -36,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs every connection of an enabled link that it can get the lease of, until told to stop."""
+    """Runs its share of the connections of all enabled links, until told to stop."""
 
     def __init__(self, platform: Platform, *, redis_url: str) -> None:
         settling = Settling()
@@ -46,8 +50,10 @@ class Worker:
         self._slots: dict[SlotId, Slot] = {}
         self._ends: dict[SlotId, asyncio.Task[None]] = {}
         self._hurried: set[SlotId] = set()
-        self._unusable: dict[SlotId, Configured] = {}
+        self._unusable: dict[str, Configured] = {}
         self._ports: set[str] = set()
+        self._given: set[str] = set()
+        self._shared_out = time.monotonic()
         self._background = Background()
         self._circuits = Circuits(platform)
         self._receipts = ReceiptRecorder(
@@ -94,9 +100,8 @@ class Worker:
             ended, _ = await asyncio.wait([told, *chores], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await _cancel(told, looking)
-            await asyncio.gather(
-                *[self._end(id_, hurry=not stop.is_set()) for id_ in self._slots], return_exceptions=True
-            )
+            ends = [self._end(id_, hurry=not stop.is_set()) for id_ in self._slots]
+            await asyncio.gather(self._with_leases(self._withdraw), *ends, return_exceptions=True)
             await _cancel(*chores)
             await self._background.finish()
             await self._with_leases(self._leases.close)
@@ -112,6 +117,8 @@ class Worker:
     async def _keep_leases(self) -> None:
         """Whatever else this process waits for, a connection whose lease is lost ends: it may be somebody else's."""
         while True:
+            if time.monotonic() - self._shared_out > _PRESENT_SECONDS:
+                await self._with_leases(self._withdraw)
             if await self._with_leases(self._leases.keep):
                 await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
             known = self._slots.keys() - self._hurried
@@ -142,26 +149,53 @@ class Worker:
         for id_, slot in self._slots.items():
             if not _as_configured(slot, wanted.get(id_)):
                 self._end(id_)
-        await self._start_free(wanted)
+        await self._share_out(wanted)
         await self._release_ports()
 
-    async def _start_free(self, wanted: Mapping[SlotId, Link]) -> None:
-        taken: Counter[str] = Counter()
-        for id_, configured in await self._free(wanted):
-            most = -(-configured.connections // _LOOKS_TO_TAKE_ALL)
-            if taken[id_.link] < most and await self._with_leases(partial(self._own, id_, configured)):
-                taken[id_.link] += 1
-                await self._start(id_, configured)
-
-    async def _free(self, wanted: Mapping[SlotId, Link]) -> list[tuple[SlotId, Configured]]:
-        """What could be started here and is nobody's."""
-        missing = {
-            id_.lease: (id_, link.configured)
-            for id_, link in wanted.items()
-            if id_ not in self._slots and self._unusable.get(id_) != link.configured
+    async def _share_out(self, wanted: Mapping[SlotId, Link]) -> None:
+        """Take and give up what falls to this worker, by what all workers see; a look without an answer does nothing."""
+        presence = {
+            _presence(name) for name in {id_.link for id_, link in wanted.items() if self._can_use(link)}
         }
-        free = await self._with_leases(partial(self._leases.free, missing)) if missing else set()
-        return [each for lease, each in missing.items() if lease in free]
+        await self._with_leases(partial(self._leases.appear, presence))
+        portions = _portions(wanted)
+        names = {*portions, *(id_.lease for id_ in wanted), *(_presence(id_.link) for id_ in wanted)}
+        standing = await self._with_leases(partial(self._leases.standing, names))
+        if standing is not None:
+            seen = [_as_seen(name, ids, standing) for name, ids in portions.items()]
+            decision = decide(seen, standing.me)
+            mine = {*decision.take, *(each.name for each in seen if each.owner == standing.me)} - self._given
+            free = [id_ for name in mine for id_ in portions[name] if not standing.of(id_.lease)]
+            await self._start_free({id_: wanted[id_] for id_ in sorted(free)})
+            self._give(decision.give, portions)
+        self._shared_out = time.monotonic()
+
+    def _can_use(self, link: Link) -> bool:
+        return self._unusable.get(link.name) != link.configured
+
+    async def _start_free(self, free: Mapping[SlotId, Link]) -> None:
+        taken: Counter[str] = Counter()
+        for id_, link in free.items():
+            most = -(-link.configured.connections // _LOOKS_TO_TAKE_ALL)
+            if self._can_use(link) and taken[id_.link] < most and await self._owned(id_, link.configured):
+                taken[id_.link] += 1
+                await self._start(id_, link.configured)
+
+    async def _owned(self, id_: SlotId, configured: Configured) -> bool:
+        return await self._with_leases(partial(self._own, id_, configured))
+
+    def _give(self, names: Sequence[str], portions: Mapping[str, Sequence[SlotId]]) -> None:
+        """End what another worker has less of; it is taken from its queues, and by others, as after any polite end."""
+        for name in names:
+            for id_ in portions[name]:
+                if id_ in self._slots and id_ not in self._ends:
+                    _log.info("link %s: connection %d is for another worker", id_.link, id_.number)
+                    self._end(id_)
+            self._given.add(name)
+
+    def _withdraw(self) -> None:
+        """Others share out without this worker, as if what it still has were nobody's to give."""
+        self._leases.appear(())
 
     def _own(self, id_: SlotId, configured: Configured) -> bool:
         """Whether this process owns the connection now, and the port where its carrier comes to us."""
@@ -177,7 +211,7 @@ class Worker:
             slot = Slot(id_, configured, self._shared)
             takeover = await take_over(self._platform)
         except ValueError as error:
-            self._unusable[id_] = configured
+            self._unusable[id_.link] = configured
             _log.error("link %s cannot be used until it is configured again: %s", id_.link, error)
         except Exception as error:  # noqa: BLE001  (the database is away: the next look tries again)
             _log.warning("link %s waits for the database: %s", id_.link, type(error).__name__)
@@ -222,6 +256,7 @@ class Worker:
         for port in self._ports - used:
             await self._release(port)
         self._ports &= used
+        self._given &= self._ports
 
     async def _keep_circuits(self, stop: asyncio.Event) -> None:
         """Take others before links that do badly, and take them again, once a second."""
@@ -257,6 +292,31 @@ def _reply_recorder(platform: Platform) -> ReplyRecorder:
 
 def _as_configured(slot: Slot, link: Link | None) -> bool:
     return link is not None and link.configured == slot.configured
+
+
+def _presence(link: str) -> str:
+    """What every worker shares that can run the link's connections, as long as it looks after them."""
+    return f"present:{link}"
+
+
+def _portions(wanted: Mapping[SlotId, Link]) -> dict[str, list[SlotId]]:
+    """What has one owner as a whole, by the lease that decides: the port's for all first connections at one port."""
+    portions: defaultdict[str, list[SlotId]] = defaultdict(list)
+    for id_, link in wanted.items():
+        portions[_port_lease(id_, link.configured) or id_.lease].append(id_)
+    return dict(portions)
+
+
+def _as_seen(name: str, ids: Sequence[SlotId], standing: Standing) -> Portion:
+    """Of the workers those that can run most of it: a link that some cannot open must not keep others from working."""
+    present = Counter(worker for id_ in ids for worker in standing.of(_presence(id_.link)))
+    most = max(present.values(), default=0)
+    return Portion(
+        name=name,
+        links=tuple(id_.link for id_ in ids),
+        owner=next(iter(standing.of(name)), None),
+        able=frozenset(worker for worker, count in present.items() if count == most),
+    )
 
 
 def _port_lease(id_: SlotId, configured: Configured) -> str:
