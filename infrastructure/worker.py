@@ -153,10 +153,8 @@ class Worker:
         await self._release_ports()
 
     async def _share_out(self, wanted: Mapping[SlotId, Link]) -> None:
-        """Take and give up what falls to this worker, by what all workers see; a look without an answer does nothing."""
-        presence = {
-            _presence(name) for name in {id_.link for id_, link in wanted.items() if self._can_use(link)}
-        }
+        """Take and give up what falls to this worker, by what all workers see."""
+        presence = {_presence(link.name) for link in wanted.values() if self._can_use(link)}
         await self._with_leases(partial(self._leases.appear, presence))
         portions = _portions(wanted)
         names = {*portions, *(id_.lease for id_ in wanted), *(_presence(id_.link) for id_ in wanted)}

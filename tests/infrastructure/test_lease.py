@@ -208,10 +208,52 @@ def test_a_question_that_is_refused_gives_nothing_up(one, two):
     assert not two.acquire("a")
 
 
-def test_one_question_finds_the_names_that_are_free_or_held_here(one, two):
+# Names that several share, and who has what.
+
+
+def test_a_shared_name_tells_who_is_there(one, two):
+    one.appear(["present:a", "present:b"])
+    two.appear(["present:a"])
+    seen = one.standing(["present:a", "present:b", "present:c"])
+    assert len(seen.of("present:a")) == 2
+    assert seen.of("present:b") == {seen.me}
+    assert seen.of("present:c") == frozenset()
+
+
+def test_who_appears_again_keeps_what_it_names_and_withdraws_from_the_rest(one, two):
+    one.appear(["a", "b"])
+    one.appear(["b", "c"])
+    seen = two.standing("abc")
+    assert [len(seen.of(name)) for name in "abc"] == [0, 1, 1]
+    one.appear([])
+    assert two.standing("abc").holders == {}
+
+
+def test_one_question_tells_who_owns_which_names(one, two):
     names = [f"link:{number}" for number in range(40)]
     assert all(two.acquire(name) for name in names[:20])
     assert one.acquire(names[39])
-    assert one.free(names) == set(names[20:])
-    assert one.free([]) == set()
-    assert Leases("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2").free(names) == set()
+    seen = one.standing(names)
+    other = two.standing([]).me
+    assert other != seen.me
+    assert seen.holders == {names[39]: {seen.me}} | {name: {other} for name in names[:20]}
+    assert Leases("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2").standing(names) is None
+
+
+def test_who_is_there_goes_with_its_leases(one, two, database_url):
+    one.appear(["a"])
+    assert one.keep()
+    cut(database_url)
+    assert not one.keep()
+    eventually(lambda: (seen := two.standing(["a"])) is not None and not seen.of("a"))
+    eventually(lambda: one.appear(["a"]) or two.standing(["a"]).of("a"))
+    assert one.keep()
+
+
+def test_who_shares_gives_signs_of_life_too(two, database_url, monkeypatch):
+    monkeypatch.setattr(lease, "_SETTINGS", "SELECT set_config('idle_session_timeout', '200ms', false)")
+    frozen = Leases(database_url)
+    frozen.appear(["a"])
+    eventually(lambda: (seen := two.standing(["a"])) is not None and not seen.of("a"))
+    assert not frozen.keep()
+    frozen.close()

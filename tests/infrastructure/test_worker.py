@@ -25,14 +25,14 @@ from domain.values import Lane
 from infrastructure import jobs, slot
 from infrastructure import worker as worker_process
 from infrastructure.bootstrap import Platform, platform
-from infrastructure.lease import Leases
+from infrastructure.lease import Leases, Standing
 from infrastructure.link_board import Board
 from infrastructure.link_figures import ConnectionFigures
 from infrastructure.link_settings import inbound_purpose
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
-from infrastructure.slot import Slot
+from infrastructure.slot import Shared, Slot, SlotId
 from infrastructure.worker import Worker
 from tests.infrastructure.carriers.rig import until
 from tests.support.ports import free_port
@@ -445,12 +445,12 @@ def test_figures_that_were_taken_away_are_not_written_again(ours: Platform, monk
 
 
 def test_a_spare_asks_once_a_look_for_all_that_others_own(ours: Platform, monkeypatch: pytest.MonkeyPatch):
-    free, acquire = Leases.free, Leases.acquire
-    looked: list[set[str]] = []
+    standing, acquire = Leases.standing, Leases.acquire
+    looked: list[Standing | None] = []
     tried: list[str] = []
 
-    def noted_free(self: Leases, names: Collection[str]) -> set[str]:
-        looked.append(free(self, names))
+    def noted_standing(self: Leases, names: Collection[str]) -> Standing | None:
+        looked.append(standing(self, names))
         return looked[-1]
 
     def noted_acquire(self: Leases, name: str) -> bool:
@@ -460,15 +460,168 @@ def test_a_spare_asks_once_a_look_for_all_that_others_own(ours: Platform, monkey
     async def play() -> None:
         await make_sample(ours)
         async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port))
+            first = running.start()
+            await until(lambda: bound(simulator) == 1)
+            monkeypatch.setattr(Leases, "standing", noted_standing)
+            monkeypatch.setattr(Leases, "acquire", noted_acquire)
+            second = running.start()
+            await until(lambda: len({each.me for each in looked if each}) == 2 and len(looked) > 4)
+            assert (tried, len(first.owned)) == ([], 1)
+            await running.stop(first)
+            await until(lambda: len(second.owned) == 1)
+
+    asyncio.run(play())
+
+
+# Shares.
+
+
+def shares(*each: Worker) -> list[int]:
+    """How many connections each has that it does not give up, the smallest first."""
+    return sorted(len(worker.owned - worker.ending) for worker in each)
+
+
+def present(database: Database, link: str) -> int:
+    """How many workers say that they are there for the link."""
+    query = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
+        " AND classid::bigint << 32 | objid::bigint = hashtextextended(%s, 7)"
+    )
+    row = database.execute(query, (f"present:{link}",)).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def test_a_worker_that_comes_later_gets_its_share_and_no_message_is_lost_or_doubled(ours: Platform):
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
             await configure(ours, to(ours, simulator.port, connections=CONNECTIONS))
             first = running.start()
             await until(lambda: bound(simulator) == CONNECTIONS)
-            monkeypatch.setattr(Leases, "free", noted_free)
-            monkeypatch.setattr(Leases, "acquire", noted_acquire)
+            ids = await accept(ours, 300)
             second = running.start()
-            await until(lambda: len(looked) == 2)
-            assert (looked, tried) == ([set(), set()], [])
+            await until(lambda: shares(first, second) == [2, 2] and bound(simulator) == CONNECTIONS)
+            used = await all_delivered(ours, ids + await accept(ours, 100, start=300))
+            assert len(used) > 1
+            assert simulator.counters.submitted == 400
+            assert simulator.accounts[LINK].most_sessions == CONNECTIONS
             await running.stop(first)
             await until(lambda: len(second.owned) == CONNECTIONS)
+
+    asyncio.run(play())
+
+
+def test_links_of_one_connection_each_are_shared_out_too(ours: Platform):
+    names = ("v", "w", "x", "y", "z")
+
+    async def play() -> None:
+        async with await serve(carrier_of(*names)) as simulator, workers(ours) as running:
+            await configure(ours, *(to(ours, simulator.port, name) for name in names))
+            first = running.start()
+            await until(lambda: bound(simulator) == len(names))
+            second = running.start()
+            await until(lambda: shares(first, second) == [2, 3] and bound(simulator) == len(names))
+            third = running.start()
+            await until(lambda: shares(first, second, third) == [1, 2, 2] and bound(simulator) == len(names))
+
+    asyncio.run(play())
+
+
+def test_links_at_one_port_go_to_another_worker_together(ours: Platform):
+    async def play() -> None:
+        await make_sample(ours)
+        ports = {LINK: free_port(), "x": free_port()}
+        at = {LINK: ports[LINK], "other": ports[LINK], "x": ports["x"], "y": ports["x"]}
+        callbacks = {
+            name: Callback(port=port, login=f"smg-{name}", password="secret") for name, port in at.items()
+        }
+        async with (
+            await serve(carrier_of(*at, protocol="sgip12", callbacks=callbacks)) as simulator,
+            workers(ours) as running,
+        ):
+            await configure(
+                ours, *(called_back(ours, simulator.port, name, port) for name, port in at.items())
+            )
+            first = running.start()
+            await until(lambda: len(first.owned) == len(at))
+            ids = await accept(ours, 100)
+            second = running.start()
+            await until(lambda: shares(first, second) == [2, 2])
+            for worker in (first, second):
+                assert len({at[id_.link] for id_ in worker.owned}) == 1
+            await all_delivered(ours, ids + await accept(ours, 100, start=100))
+
+    asyncio.run(play())
+
+
+def test_a_link_that_one_worker_cannot_open_is_left_to_the_others(
+    ours: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    cannot: list[Shared] = []
+
+    def made(id_: SlotId, configured: Configured, shared: Shared) -> Slot:
+        cannot[:] = cannot or [shared]
+        if shared is cannot[0]:
+            raise ValueError("no key")
+        return Slot(id_, configured, shared)
+
+    monkeypatch.setattr(worker_process, "Slot", made)
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, connections=CONNECTIONS))
+            both = [running.start(), running.start()]
+            await until(lambda: shares(*both) == [0, CONNECTIONS] and bound(simulator) == CONNECTIONS)
+            await all_delivered(ours, await accept(ours, 20))
+            assert simulator.counters.submitted == 20
+
+    asyncio.run(play())
+
+
+def test_a_worker_that_stops_attracts_nothing_while_it_finishes(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(slot, "_FINISH_SECONDS", 600.0)
+
+    async def play() -> None:
+        await make_sample(ours)
+        never = Script(submit_delay_ms=600_000)
+        async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, response_timeout_seconds=600))
+            first = running.start()
+            await accept(ours, 1)
+            await until(lambda: simulator.counters.submitted == 1)
+            second = running.start()
+            await until(lambda: present(database, LINK) == 2)
+            stopping = asyncio.create_task(running.stop(first))
+            await until(lambda: present(database, LINK) == 1)
+            assert len(first.ending) == 1
+            simulator.drop(LINK)
+            await stopping
+            await until(lambda: len(second.owned) == 1)
+            monkeypatch.setattr(slot, "_FINISH_SECONDS", 1.0)
+
+    asyncio.run(play())
+
+
+def test_who_waits_for_something_when_it_should_look_is_not_counted_on(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker_process, "_PRESENT_SECONDS", 2.0)
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK, "other")) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, connections=2))
+            first, second = running.start(), running.start()
+            await until(lambda: shares(first, second) == [1, 1])
+            monkeypatch.setattr(first, "_look", asyncio.Event().wait)
+            await until(lambda: present(database, LINK) == 1)
+            await configure(ours, to(ours, simulator.port, "other", connections=2))
+            await until(lambda: len(second.owned) == 3)
+            assert len(first.owned) == 1
 
     asyncio.run(play())
