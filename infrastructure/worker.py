@@ -163,7 +163,8 @@ class Worker:
             seen = [_as_seen(name, ids, standing) for name, ids in portions.items()]
             decision = decide(seen, standing.me)
             mine = {*decision.take, *(each.name for each in seen if each.owner == standing.me)} - self._given
-            free = [id_ for name in mine for id_ in portions[name] if not standing.of(id_.lease)]
+            missing = [id_ for name in mine for id_ in portions[name] if id_ not in self._slots]
+            free = [id_ for id_ in missing if not standing.of(id_.lease)]
             await self._start_free({id_: wanted[id_] for id_ in sorted(free)})
             self._give(decision.give, portions)
         self._shared_out = time.monotonic()
