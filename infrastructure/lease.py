@@ -23,7 +23,8 @@ SURE_SECONDS = 4.0
 """How long it may be sure of what it owns after one."""
 _SILENCE_SECONDS = 5.5
 """How long PostgreSQL waits for one: whoever comes next gets the lease when the owner has long stopped."""
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS = 3.0
+"""With what comes before and after it, an owner without an answer has hung up a second before its silence is over."""
 _CONNECT_SECONDS = 2
 _STANDING = """
 SELECT pg_backend_pid(), coalesce(array_agg(name), '{}'), coalesce(array_agg(pid), '{}')

@@ -119,15 +119,21 @@ class Worker:
         while True:
             if time.monotonic() - self._shared_out > _PRESENT_SECONDS:
                 await self._with_leases(self._withdraw)
-            if await self._with_leases(self._leases.keep):
+            alive = await self._with_leases(self._leases.keep)
+            self._end_lost()
+            if alive:
                 await self._with_leases(partial(end_frozen_writers, self._leases, self._schema))
-            known = self._slots.keys() - self._hurried
-            lost = [id_ for id_ in known if not self._leases.holds(id_.lease)]
-            if lost:
-                _log.error("%d leases are lost: their connections end", len(lost))
-            for id_ in lost:
-                self._end(id_, hurry=True)
+                self._end_lost()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _end_lost(self) -> None:
+        """Whichever question had no answer, no other is asked before the connections end: that takes time too."""
+        known = self._slots.keys() - self._hurried
+        lost = [id_ for id_ in known if not self._leases.holds(id_.lease)]
+        if lost:
+            _log.error("%d leases are lost: their connections end", len(lost))
+        for id_ in lost:
+            self._end(id_, hurry=True)
 
     async def _with_leases(self, ask: Callable[[], Answer]) -> Answer:
         """PostgreSQL is asked from one thread, one question after the other."""

@@ -335,6 +335,44 @@ def test_an_end_under_way_is_hurried_when_the_lease_goes(
     asyncio.run(play())
 
 
+def test_what_ends_here_is_not_taken_again_before_it_has_ended(
+    ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Its lease may be free already."""
+    whole_end, ending, ended, made = Slot.end, [], asyncio.Event(), []
+
+    async def end(self: Slot, *, hurry: bool = False) -> None:
+        await whole_end(self, hurry=hurry)
+        ending.append(self)
+        await ended.wait()
+
+    def noted(id_: SlotId, configured: Configured, shared: Shared) -> Slot:
+        made.append(Slot(id_, configured, shared))
+        return made[-1]
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK, "other")) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port))
+            worker = running.start()
+            await until(lambda: bound(simulator) == 1)
+            monkeypatch.setattr(Slot, "end", end)
+            for pid in leases_of(database):
+                database.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            await until(lambda: bool(ending) and present(database, LINK) == 1)
+            await configure(ours, to(ours, simulator.port), to(ours, simulator.port, "other"))
+            try:
+                await until(lambda: any(id_.link == "other" for id_ in worker.owned))
+                assert [slot for slot in made if slot.carriage.name == LINK] == ending
+            finally:
+                monkeypatch.undo()
+                ended.set()
+            await until(lambda: bound(simulator) == 2)
+
+    monkeypatch.setattr(worker_process, "Slot", noted)
+    asyncio.run(play())
+
+
 def test_an_end_that_fails_keeps_neither_the_others_nor_the_lease(
     ours: Platform,
     database: Database,
@@ -383,6 +421,33 @@ def test_a_worker_that_cannot_keep_its_leases_ends_and_says_why(
             with pytest.raises(RuntimeError, match="no thread"):
                 await asyncio.wait_for(working, 30)
             await until(lambda: bound(simulator) == 0)
+
+    asyncio.run(play())
+
+
+def test_leases_that_a_look_lost_end_their_connections_before_anything_else_is_asked(
+    ours: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    lost, free = threading.Event(), threading.Event()
+
+    def standing(self: Leases, names: Collection[str]) -> None:
+        self.close()
+        lost.set()
+
+    def slow(*_: object) -> bool:
+        return lost.is_set() and free.wait(30)
+
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port))
+            running.start()
+            await until(lambda: bound(simulator) == 1)
+            monkeypatch.setattr(worker_process, "end_frozen_writers", slow)
+            monkeypatch.setattr(Leases, "standing", standing)
+            await until(lambda: lost.is_set() and bound(simulator) == 0)
+            assert not free.is_set()
+            free.set()
 
     asyncio.run(play())
 
@@ -585,6 +650,7 @@ def test_a_worker_that_stops_attracts_nothing_while_it_finishes(
     ours: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(slot, "_FINISH_SECONDS", 600.0)
+    monkeypatch.setattr(worker_process, "_PRESENT_SECONDS", 600.0)
 
     async def play() -> None:
         await make_sample(ours)
