@@ -663,9 +663,11 @@ def test_a_worker_that_stops_attracts_nothing_while_it_finishes(
             second = running.start()
             await until(lambda: present(database, LINK) == 2)
             stopping = asyncio.create_task(running.stop(first))
-            await until(lambda: present(database, LINK) == 1)
-            assert len(first.ending) == 1
-            simulator.drop(LINK)
+            try:
+                await until(lambda: present(database, LINK) == 1)
+                assert len(first.ending) == 1
+            finally:
+                simulator.drop(LINK)
             await stopping
             await until(lambda: len(second.owned) == 1)
             monkeypatch.setattr(slot, "_FINISH_SECONDS", 1.0)
