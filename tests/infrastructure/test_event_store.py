@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from eventsourcing.persistence import DataError, IntegrityError
 
@@ -17,7 +18,7 @@ from domain.events.link import Connected, Lost
 from domain.recorded import Context
 from domain.values import local_day
 from infrastructure.bootstrap import Platform
-from infrastructure.event_store import EventStore
+from infrastructure.event_store import EventStore, _queries
 from tests.support.sample import ACCOUNT, SIGNATURE, make_sample
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -309,3 +310,22 @@ def test_acceptance_debit_and_sealed_row_are_one_transaction(platform):
         assert [r.event.message for r in postings if isinstance(r.event, Debited)] == ids
 
     run(platform, story)
+
+
+@pytest.mark.parametrize(("name", "more"), [("load", []), ("first_events", [1]), ("last_events", [])])
+def test_streams_are_looked_up_by_their_key_even_where_the_whole_log_would_be_cheaper(
+    platform, name: str, more: list[int]
+):
+    """What is cheaper in a small log is so by a guess, and the plan is kept while the log grows."""
+    streams = [uuid4() for _ in range(400)]
+
+    async def story(store: EventStore) -> None:
+        await store.commit([note(stream) for stream in streams])
+
+    run(platform, story)
+    with psycopg.connect(platform.settings.database_url, autocommit=True) as connection:
+        connection.execute("ANALYZE smsledger.stored_events")
+        explain = b"EXPLAIN " + _queries("smsledger")[name]
+        plan = "\n".join(line for (line,) in connection.execute(explain, [streams, *more]))
+    assert "Index Scan" in plan
+    assert "Seq Scan" not in plan
