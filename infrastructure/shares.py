@@ -17,7 +17,7 @@ class Portion:
     name: str
     """The lease that decides who owns it."""
     links: tuple[str, ...]
-    """The link of each of its connections."""
+    """The link of each of its connections; those that send and those that receive are counted apart."""
     owner: int | None
     able: frozenset[int]
     """The workers that are there and could own it."""

@@ -166,7 +166,7 @@ class Worker:
         names = {*portions, *(id_.lease for id_ in wanted), *(_presence(id_.link) for id_ in wanted)}
         standing = await self._with_leases(partial(self._leases.standing, names))
         if standing is not None:
-            seen = [_as_seen(name, ids, standing) for name, ids in portions.items()]
+            seen = [_as_seen(name, ids, wanted, standing) for name, ids in portions.items()]
             decision = decide(seen, standing.me)
             mine = {*decision.take, *(each.name for each in seen if each.owner == standing.me)} - self._given
             missing = [id_ for name in mine for id_ in portions[name] if id_ not in self._slots]
@@ -312,13 +312,13 @@ def _portions(wanted: Mapping[SlotId, Link]) -> dict[str, list[SlotId]]:
     return dict(portions)
 
 
-def _as_seen(name: str, ids: Sequence[SlotId], standing: Standing) -> Portion:
+def _as_seen(name: str, ids: Sequence[SlotId], wanted: Mapping[SlotId, Link], standing: Standing) -> Portion:
     """Of the workers those that can run most of it: a link that some cannot open must not keep others from working."""
     present = Counter(worker for id_ in ids for worker in standing.of(_presence(id_.link)))
     most = max(present.values(), default=0)
     return Portion(
         name=name,
-        links=tuple(id_.link for id_ in ids),
+        links=tuple(f"{id_.link}:{wanted[id_].configured.direction(id_.number)}" for id_ in ids),
         owner=next(iter(standing.of(name)), None),
         able=frozenset(worker for worker, count in present.items() if count == most),
     )

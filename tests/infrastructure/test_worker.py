@@ -594,6 +594,20 @@ def test_links_of_one_connection_each_are_shared_out_too(ours: Platform):
     asyncio.run(play())
 
 
+def test_those_that_send_and_those_that_receive_are_shared_out_apart(ours: Platform):
+    async def play() -> None:
+        async with await serve(carrier_of(LINK, protocol="smpp34")) as simulator, workers(ours) as running:
+            await configure(ours, to(ours, simulator.port, protocol="smpp34", connections=4, receivers=2))
+            first = running.start()
+            await until(lambda: bound(simulator) == 4)
+            second = running.start()
+            await until(lambda: shares(first, second) == [2, 2] and bound(simulator) == 4)
+            for worker in (first, second):
+                assert sorted(id_.number > 2 for id_ in worker.owned) == [False, True]
+
+    asyncio.run(play())
+
+
 def test_links_at_one_port_go_to_another_worker_together(ours: Platform):
     async def play() -> None:
         await make_sample(ours)
