@@ -138,7 +138,7 @@ class ReceiptRecorder:
         for id_, history in (await self._store.load(others)).items() if others else ():
             state = fold(message.evolve, history)
             assert state is not None
-            known[id_] = Remembered(state, history[-1].version)
+            known[id_] = Remembered(state, history[-1].version, history[-1].at)
         return known
 
     async def _owner(self, held: HeldReceipt) -> KnownPart | None:

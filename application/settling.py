@@ -9,13 +9,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from application.ports import KnownPart
 from domain.aggregates.message import Message
 
 _LONGEST_SECONDS = 0.5
+_REMEMBERED_FOR = timedelta(minutes=1)
+"""Receipts that have not come by then may never come."""
 _MOST = 5_000
 """Some seconds' worth at full speed: receipts that come later are rare, and the log has what they need."""
 
@@ -26,6 +28,7 @@ class Remembered:
 
     state: Message
     version: int
+    at: datetime
 
 
 class Settling:
@@ -55,14 +58,18 @@ class Settling:
             await asyncio.wait(waiters, timeout=_LONGEST_SECONDS)
 
     def remember(self, id_: UUID, state: Message, version: int, *, phone: bytes, at: datetime) -> None:
-        """This is how the message to a phone (its token) stands since a moment; the oldest is forgotten for it."""
+        """This is how the message to a phone (its token) stands since a moment; what is old is forgotten for it."""
         self.forget(id_)
-        self._messages[id_] = Remembered(state, version)
+        self._messages[id_] = Remembered(state, version, at)
         for part in state.taken:
             known = KnownPart(message=id_, part=part.number, phone=phone, taken_at=at)
             self._parts[state.link, part.carrier_id] = known
-        if len(self._messages) > _MOST:
+        while self._is_too_much(at):
             self.forget(next(iter(self._messages)))
+
+    def _is_too_much(self, at: datetime) -> bool:
+        oldest = next(iter(self._messages.values()))
+        return len(self._messages) > _MOST or at - oldest.at > _REMEMBERED_FOR
 
     def forget(self, id_: UUID) -> None:
         """Look in the log the next time."""

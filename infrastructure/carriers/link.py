@@ -54,7 +54,8 @@ class LinkClosedError(Exception):
 class _Handed:
     """A part that the caller waits for; compared by identity, so that it can be the session's token."""
 
-    part: Part
+    part: Part | None
+    """None once it was handed to a connection: a part without an answer is remembered for long, its text is not."""
     key: Key
     future: asyncio.Future[Answer]
     sent_at: float | None = None
@@ -308,9 +309,11 @@ class CarrierLink:
         if not self.owned():
             self._resolve(handed, NotSent("not owned", ended=self._closing.is_set()))
             return
+        part, handed.part = handed.part, None
+        assert part is not None
         handed.sent_at = self._clock()
         try:
-            connection.submit(handed.part, handed)
+            connection.submit(part, handed)
         except ProtocolError:
             self._resolve(handed, Refused("local:unfit"))
         else:
