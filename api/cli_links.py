@@ -1,6 +1,7 @@
 """`smsledger link`: the links to the carriers, and what a carrier says to each."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,7 +59,7 @@ def list_links(as_json: AsJson = False) -> None:
         "rate_per_second": "a second",
     }
     rows = work(_rows)
-    shown = rows if as_json else [row | {"address": f"{row['host']}:{row['port']}"} for row in rows]
+    shown = rows if as_json else [row | _words(row) for row in rows]
     tables.show("links", columns, shown, as_json=as_json)
 
 
@@ -147,6 +148,17 @@ def _tell_trial(name: str, trial: "Trial") -> None:
             f"{trial.deliveries} receipts or replies came meanwhile; the carrier was asked to send them again"
         )
     typer.echo(f"link {name}: {trial.outcome.value.replace('_', ' ')}")
+
+
+def _words(row: Mapping[str, Any]) -> dict[str, str]:
+    """What a table says otherwise than a document."""
+    deaf = row["condition"] != "down" and not row["hears"]
+    return {
+        "address": f"{row['host']}:{row['port']}",
+        "condition": row["condition"] + (", no receipts" if deaf else ""),
+        "connections": f"{row['connections']}"
+        + (f", {row['receivers']} receive" if row["receivers"] else ""),
+    }
 
 
 async def _rows(platform: "Platform") -> list[dict[str, Any]]:

@@ -269,6 +269,7 @@ MONITORING = {
             "reason": "",
             "enabled": True,
             "connected": True,
+            "hears": True,
             "connections_bound": 1,
             "connections_configured": 1,
             "submitted": 51_200,

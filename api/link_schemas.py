@@ -121,6 +121,9 @@ class LinkAnswer(Struct, kw_only=True):
         ),
     ]
     reason: Annotated[str, Meta(description="Why it is broken or down, as far as it is known.")]
+    hears: Annotated[
+        bool, Meta(description="A connection that receives is bound: receipts and replies can come.")
+    ]
     protocol: Protocol
     host: str
     port: int
@@ -218,6 +221,7 @@ def link_answer(link: Link, network: Network) -> LinkAnswer:
         state=state_of(link),
         condition=_CONDITIONS[network.condition(link)],
         reason=network.reason(link),
+        hears=network.hears(link),
         tariff=msgspec.convert(shown.tariff, LinkTariff, from_attributes=True),
         inbound=_inbound(shown.inbound),
         breaker=msgspec.convert(shown.breaker, LinkBreaker, from_attributes=True),

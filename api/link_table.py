@@ -70,6 +70,9 @@ def _absences(network: NetworkStanding, links: Sequence[LinkStanding]) -> Iterat
     silent = [of.name for of in links if of.told == () and of.state != "disabled"]
     if silent:
         yield f"[yellow]no worker runs {escape(', '.join(silent))}[/]"
+    deaf = [of.name for of in links if of.connected and not of.hears]
+    if deaf:
+        yield f"[bold red]no receipts can come over {escape(', '.join(deaf))}: no connection that receives is bound[/]"
 
 
 def _link(of: LinkStanding, at: datetime) -> Iterator[str]:

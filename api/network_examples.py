@@ -16,6 +16,7 @@ LINK: dict[str, Any] = {
     "state": "enabled",
     "condition": "ready",
     "reason": "",
+    "hears": True,
     "protocol": "cmpp20",
     "host": "192.0.2.10",
     "port": 7890,

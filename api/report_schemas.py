@@ -205,7 +205,11 @@ class LinkStanding(Struct, kw_only=True):
     ]
     reason: Annotated[str, Meta(description="Why it is broken or down.")]
     enabled: Annotated[bool, Meta(description="Not disabled; a draining link is enabled too.")]
-    connected: Annotated[bool, Meta(description="At least one connection is bound.")]
+    connected: Annotated[bool, Meta(description="At least one connection that sends is bound.")]
+    hears: Annotated[
+        bool,
+        Meta(description="At least one connection that receives is bound: receipts and replies can come."),
+    ]
     connections_bound: int
     connections_configured: int
     submitted: Annotated[int, Meta(description="Messages, ever, as the log has it; so the next three.")]

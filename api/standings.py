@@ -100,6 +100,7 @@ def link_answer(of: link_standing.LinkStanding) -> LinkStanding:
         reason=of.reason,
         enabled=line.enabled,
         connected=of.connected,
+        hears=of.hears,
         connections_bound=of.bound,
         connections_configured=line.connections,
         submitted=line.submitted,

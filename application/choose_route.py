@@ -11,7 +11,7 @@ from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Digits, Fitness, RouteTable, Wanted, default_route, room_behind
 from domain.aggregates.signature import Filing, FilingState, filing_of
 from domain.errors import BadInput
-from domain.events.link import Broken, ConditionEvent, Connected, Lost
+from domain.events.link import Broken, ConditionEvent, Connected, Direction, Lost
 from domain.events.message import Accepted
 from domain.events.route import RouteSet
 from domain.values import Carrier, is_extension
@@ -137,11 +137,20 @@ class Network:
         return self.condition(link) if link.serves(carrier) else Fitness.NONE
 
     def condition(self, link: Link) -> Fitness:
-        """How a link does, whatever it serves."""
+        """How a link does, whatever it serves. A connection that only receives does not count: it carries nothing."""
         facts = self.conditions.get(link.name, ())
-        if not any(isinstance(fact, Connected) for fact in facts):
+        if not self._bound(link) - {"receive"}:
             return Fitness.DOWN
         return Fitness.BROKEN if any(isinstance(fact, Broken) for fact in facts) else Fitness.READY
+
+    def hears(self, link: Link) -> bool:
+        """Whether receipts and replies can come: one of its connections that receive is bound."""
+        return bool(self._bound(link) - {"send"})
+
+    def _bound(self, link: Link) -> set[Direction]:
+        """What the connections of a link that are bound are logged in for."""
+        facts = self.conditions.get(link.name, ())
+        return {link.configured.direction(fact.connection) for fact in facts if isinstance(fact, Connected)}
 
     def reason(self, link: Link) -> str:
         """Why a link is not ready, in words for people; empty where nobody said why."""

@@ -8,7 +8,7 @@ number and date together.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from application import phone_tokens
@@ -63,12 +63,11 @@ class ReceiptRecorder:
         self._settling = settling
         self._now = now
 
-    async def __call__(self, link: str, receipts: Sequence[Receipt]) -> Sequence[timedelta]:
+    async def __call__(self, link: str, receipts: Sequence[Receipt]) -> Sequence[datetime | None]:
         """Store a batch of receipts; durable when it returns.
 
-        Returns how long after its part was recorded as taken each receipt came, of those that found their part.
+        Returns when the part of each was recorded as taken; None where that is not known, or not yet.
         """
-        came = self._now()
         await self._settling.settled(link, [receipt.carrier_id for receipt in receipts])
         numbers = [number_of(receipt.phone) for receipt in receipts]
         parts = await self._parts(link, receipts, numbers)
@@ -82,8 +81,7 @@ class ReceiptRecorder:
                 held = _stored(link, receipt, self._tokens(number))
                 unknown.append(Entry(stream=None, version=None, context=context, rows=(held,)))
         await self._record(reports, context, also=unknown)
-        taken = (part.taken_at for part in parts if part is not None)
-        return [max(came - at, timedelta(0)) for at in taken if at is not None]
+        return [None if part is None else part.taken_at for part in parts]
 
     async def _parts(
         self, link: str, receipts: Sequence[Receipt], numbers: Sequence[str]

@@ -6,7 +6,6 @@ first connection, whoever that is by then. While the database is away nothing is
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -24,7 +23,6 @@ from infrastructure.bootstrap import Platform
 
 NO_ANSWER = "no answer in time"
 _OURS = "local:"
-_MOST_REMEMBERED = 10_000
 _CONTEXT = Context(actor="worker")
 _log = logging.getLogger(__name__)
 
@@ -41,9 +39,7 @@ class Watch:
         self._judge = Judge(configured.breaker)
         self._since: tuple[int, datetime | None] | None = None
         self._counts = True
-        self._on_trial = False
-        self._tried: set[str] = set()
-        self._tried_first: deque[str] = deque()
+        self._trial_since: datetime | None = None
 
     def answered(self, answer: Answer, seconds: float) -> None:
         """A part was answered, or its time is over; what comes after that was counted then.
@@ -60,13 +56,15 @@ class Watch:
                 self._judge.note_answer(answer.code, self._clock())
             case Taken() if not too_late:
                 self._judge.note_answer(GOOD, self._clock())
-                self._remember(answer.carrier_id)
 
-    def reported(self, receipts: Sequence[Receipt]) -> None:
-        """Receipts that are stored. On trial those of parts that went out before say nothing about now."""
-        for receipt in receipts if self._counts else ():
+    def reported(self, receipts: Sequence[Receipt], taken: Sequence[datetime | None]) -> None:
+        """Receipts that are stored, and when the part of each was recorded as taken, by whichever process.
+
+        On trial those of parts that went out before, or of which that is not known, say nothing about now.
+        """
+        for receipt, at in zip(receipts, taken, strict=True) if self._counts else ():
             found = verdict(receipt.status)
-            if found is Verdict.PENDING or (self._on_trial and receipt.carrier_id not in self._tried):
+            if found is Verdict.PENDING or not self._is_of_now(at):
                 continue
             self._judge.note_receipt(
                 GOOD if found is Verdict.DELIVERED else receipt.status[:20], self._clock()
@@ -74,24 +72,18 @@ class Watch:
 
     def follow(self, standing: Circuit, *, since: tuple[int, datetime | None], on_trial: bool) -> None:
         """How the circuit stands, and `since` which fact about it or its link: after a new one counting begins anew."""
-        news = self._since is not None and since != self._since
-        if news:
+        if self._since is not None and since != self._since:
             self._judge = Judge(self.configured.breaker)
-        if news or not on_trial:
-            self._tried.clear()
-            self._tried_first.clear()
-        self._since, self._counts, self._on_trial = since, not standing.is_open, on_trial
+        self._since, self._counts = since, not standing.is_open
+        self._trial_since = standing.tried_since if on_trial else None
 
     def finding(self) -> str:
         """Why the circuit should be open now, empty where it should not."""
-        return self._judge.finding(self._clock(), on_trial=self._on_trial) if self._counts else ""
+        on_trial = self._trial_since is not None
+        return self._judge.finding(self._clock(), on_trial=on_trial) if self._counts else ""
 
-    def _remember(self, carrier_id: str) -> None:
-        if self._on_trial and carrier_id not in self._tried:
-            self._tried.add(carrier_id)
-            self._tried_first.append(carrier_id)
-            if len(self._tried_first) > _MOST_REMEMBERED:
-                self._tried.discard(self._tried_first.popleft())
+    def _is_of_now(self, taken: datetime | None) -> bool:
+        return self._trial_since is None or (taken is not None and taken >= self._trial_since)
 
 
 class Circuits:

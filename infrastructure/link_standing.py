@@ -113,7 +113,8 @@ class LinkStanding:
             return ""
         if self.told == () and self.line.enabled:
             return NO_WORKER
-        latest = max(self.told or (), key=lambda each: each.since, default=None)
+        sending = [each for each in self.told or () if self._sends(each.connection)]
+        latest = max(sending, key=lambda each: each.since, default=None)
         return (latest.reason if latest else "") or self.line.reason
 
     @cached_property

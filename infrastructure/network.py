@@ -75,8 +75,7 @@ def network_reader(platform: Platform) -> NetworkReader:
 
 
 def _condition_streams(one: Link) -> list[UUID]:
-    # One that only receives carries no message, however well it does.
-    numbers = range(1, one.configured.senders + 1)
+    numbers = range(1, one.configured.connections + 1)
     return [breaker_stream(one.name), *(condition_stream(one.name, number) for number in numbers)]
 
 

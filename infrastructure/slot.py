@@ -209,13 +209,14 @@ class Slot:
     # What the carrier says.
 
     async def _store(self, receipts: Sequence[Receipt]) -> None:
-        lags = await self._shared.receipts(self._id.link, receipts)
+        came = self._shared.platform.now()
+        taken = await self._shared.receipts(self._id.link, receipts)
         now = time.monotonic()
-        for receipt in receipts:
+        for receipt, at in zip(receipts, taken, strict=True):
             self._figures.reported(receipt.status, now)
-        for lag in lags:
-            self._figures.lags.add(lag.total_seconds(), now)
-        self._watch.reported(receipts)
+            if at is not None:
+                self._figures.lags.add(max((came - at).total_seconds(), 0.0), now)
+        self._watch.reported(receipts, taken)
 
     async def _store_replies(self, replies: Sequence[Reply]) -> None:
         await self._shared.replies(self._id.link, replies)

@@ -172,8 +172,8 @@ class CarrierLink:
 
     @property
     def rate(self) -> float:
-        """Parts a second that are allowed now; infinite without a limit."""
-        return self._bucket.rate
+        """Parts a second that are allowed now; infinite without a limit, 0 where it only receives."""
+        return 0.0 if self._settings.direction == "receive" else self._bucket.rate
 
     @property
     def pending(self) -> int:

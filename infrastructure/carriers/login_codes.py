@@ -18,7 +18,8 @@ _SMPP = {
     "0x04": "the carrier is in no state to take a bind",
     "0x05": "the account is bound already: it allows no further connection",
     "0x08": _NOT_NOW,
-    "0x0D": "the bind failed: the account, the password, our address, or the number of connections",
+    "0x0D": "the bind failed: the account, the password, our address, the number of connections, or the direction:"
+    " some grant only logins that send or only receive (receivers)",
     "0x0E": "the password is wrong",
     "0x0F": "the account (system id) is not known",
     "0x14": "the carrier's queue is full: try again later",
@@ -49,7 +50,8 @@ _SMGP = {
     "1": _NOT_NOW,
     "2": _TOO_MANY,
     "10": "the carrier cannot read the login",
-    "11": "the carrier does not know the login: is it SMGP 3.0?",
+    "11": "the carrier does not know the login: is it SMGP 3.0, and may the account log in for this direction"
+    " (receivers)?",
     "20": "the carrier does not expect us from this address",
     "21": "the account or the password is wrong, or our clock differs too much from the carrier's",
     "22": "the carrier does not speak this version of SMGP",

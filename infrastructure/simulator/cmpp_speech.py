@@ -54,7 +54,11 @@ class CmppSpeech:
 
     codes = Codes(_TOO_FAST, (6, 9, _BAD_DESTINATION))
     entry = Entry(
-        unknown_account=_BAD_ACCOUNT, wrong_secret=_BAD_SECRET, already=_OTHER, wrong_state=_BAD_COMMAND
+        unknown_account=_BAD_ACCOUNT,
+        wrong_secret=_BAD_SECRET,
+        already=_OTHER,
+        wrong_state=_BAD_COMMAND,
+        not_so=_OTHER,
     )
     last_sequence = cmpp.LAST_SEQUENCE
 

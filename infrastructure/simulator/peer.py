@@ -165,7 +165,9 @@ class Peer(asyncio.Protocol):
             status = status or entry.unknown_account
         elif not login.proves(account.password):
             status = status or entry.wrong_secret
-        elif account.full:
+        elif login.direction not in account.script.logins:
+            status = status or entry.not_so
+        elif login.submits and account.full:
             status = status or entry.already
         self._send(self._speech.login_answer(login, status, "" if account is None else account.password))
         if status == 0 and account is not None:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeVar
 import msgspec
 
 from domain.errors import BadInput
+from domain.events.link import Direction
 
 __all__ = ["SMPP_CODES", "Codes", "Fate", "PlannedReceipt", "Script", "changed", "decide"]
 
@@ -39,7 +40,8 @@ class Script:
     By the message (number and payload): refusal, silence (no answer at all), failed, lost (no receipt), late,
     double, early (receipt before the answer). By the count of submits: throttling and, every `drop_every`
     submits (0 = never), the connection dropped after the message was taken and before it was answered.
-    Without `refusal_codes` those of the protocol are used. `id_format` is for SMPP.
+    Without `refusal_codes` those of the protocol are used. `id_format` is for SMPP. `logins` are the directions the
+    account may log in for.
     """
 
     seed: int = 1
@@ -59,6 +61,7 @@ class Script:
     failed_rate: float = 0.0
     failed_codes: tuple[tuple[str, str], ...] = (("UNDELIV", "001"), ("REJECTD", "006"), ("EXPIRED", "027"))
     id_format: Literal["same", "resp-hex-dlr-dec", "resp-dec-hex"] = "same"
+    logins: tuple[Direction, ...] = ("both", "send", "receive")
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -59,6 +59,7 @@ class SgipSpeech:
         wrong_secret=_LOGIN_REFUSED,
         already=_REPEATED_LOGIN,
         wrong_state=_LOGIN_REFUSED,
+        not_so=_WRONG_LOGIN_TYPE,
     )
     last_sequence = _LAST_COUNTER
 

@@ -51,6 +51,7 @@ class SmgpSpeech:
         wrong_secret=_NOT_AUTHENTICATED,
         already=_TOO_MANY_CONNECTIONS,
         wrong_state=_BAD_COMMAND,
+        not_so=_BAD_COMMAND,
     )
     last_sequence = smgp.LAST_SEQUENCE
 

@@ -12,6 +12,7 @@ from infrastructure.simulator.wire import Fields, Pdu, WireError, build, headed,
 __all__ = ["SmppSpeech"]
 
 _WRONG_STATE, _ALREADY_BOUND, _WRONG_PASSWORD, _UNKNOWN_ACCOUNT, _UNKNOWN_COMMAND = 0x4, 0x5, 0xE, 0xF, 0x3
+_BIND_FAILED = 0xD
 _MESSAGE_PAYLOAD = 0x0424
 _UDH = 0x40
 _UNASKED: Fields = {}
@@ -26,6 +27,7 @@ class SmppSpeech:
         wrong_secret=_WRONG_PASSWORD,
         already=_ALREADY_BOUND,
         wrong_state=_WRONG_STATE,
+        not_so=_BIND_FAILED,
     )
     last_sequence = 0x7FFF_FFFF
     unknown_message = 0xC

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from domain.events.link import Direction
 from infrastructure.simulator.account import Outcome, Owed
 from infrastructure.simulator.script import Codes, PlannedReceipt, Script
 
@@ -48,6 +49,13 @@ class Login:
     submits: bool = True
     status: int = 0
     note: object = field(default=None, repr=False)
+
+    @property
+    def direction(self) -> Direction:
+        """What the client wants to do."""
+        if self.receives and self.submits:
+            return "both"
+        return "send" if self.submits else "receive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +114,13 @@ Heard = Login | Submit | Acked | Farewell | Said | Query | Welcome
 
 
 class Entry(NamedTuple):
-    """The protocol's codes for who may not come in, or not yet; already = a second login."""
+    """The protocol's codes for who may not come in, or not yet, or not so; already = a second login."""
 
     unknown_account: int
     wrong_secret: int
     already: int
     wrong_state: int
+    not_so: int
 
 
 class Speech(Protocol):

@@ -79,6 +79,23 @@ def test_a_table_has_a_row_a_link_and_its_connections_where_they_are_asked_for(s
     assert "bound" in with_connections.out
 
 
+def test_a_link_that_sends_and_hears_nothing_is_said_to_and_each_connection_says_what_it_is_for(scene: Scene):
+    scene.terminal("link", "add", LINK, "--connections", "2", "--receivers", "1")
+    catch_up(scene.platform)
+    scene.tell()
+    deaf = scene.terminal("link", "watch", "--once", "--connections")
+    assert "ready" in deaf.out
+    assert f"no receipts can come over {LINK}" in deaf.out
+    assert all(f"  {each} " in deaf.out for each in ("1 sends", "2 receives"))
+    (link,) = scene.terminal("link", "watch", "--once", "--json").document["links"]
+    assert (link["connected"], link["hears"]) == (True, False)
+    listed = scene.terminal("link", "list")
+    assert "ready, no receipts" in " ".join(listed.out.split())
+    run(record(scene.platform, condition_stream(LINK, 2), Connected(name=LINK, connection=2)))
+    assert scene.terminal("link", "list", "--json").document["links"][0]["hears"]
+    assert "no receipts" not in scene.terminal("link", "list").out
+
+
 def test_a_link_that_no_worker_runs_is_said_to_be(scene: Scene):
     said = scene.terminal("link", "watch", "--once")
     assert said.code == 0

@@ -1,6 +1,7 @@
 """The laws of routing on a whole network: shares, repeatability, failover, links passed over for want of a filing."""
 
 from collections import Counter
+from dataclasses import replace
 from math import sqrt
 
 import pytest
@@ -141,3 +142,17 @@ def test_another_accounts_filing_counts_for_nobody_else():
     standing = network(RouteTable(), filings=(filed(),), require_filing=True)
     assert standing.choose(wanted(account="other")) is None
     assert standing.choose(wanted(signature="别家")) is None
+
+
+def test_a_link_of_which_only_receivers_are_bound_is_down_and_one_without_hears_nothing():
+    link = replace(ONE, configured=replace(ONE.configured, protocol="smpp34", connections=2, receivers=1))
+
+    def standing(*bound: int) -> tuple[Fitness, bool]:
+        facts = tuple(Connected(name="one", connection=number) for number in bound)
+        of = replace(network(table()), links=(link,), conditions={"one": facts}, _standing={})
+        return of.condition(link), of.hears(link)
+
+    assert standing(1, 2) == (Fitness.READY, True)
+    assert standing(1) == (Fitness.READY, False)
+    assert standing(2) == (Fitness.DOWN, True)
+    assert standing() == (Fitness.DOWN, False)

@@ -55,6 +55,9 @@ def test_a_link_of_which_only_receivers_are_bound_is_down_and_one_without_hears_
     assert (deaf.condition, deaf.hears, deaf.bound) == ("ready", False, 1)
     assert (mute.condition, mute.hears, mute.bound, mute.reason) == ("down", True, 1, "reset")
     assert [each.direction for each in deaf.connections] == ["send", "receive"]
+    lost_later = told(2, LinkPhase.LOST, reason="garbage", since=NOW.timestamp() + 5)
+    down = LinkStanding(line=one_way, told=[told(phase=LinkPhase.LOST, reason="reset"), lost_later])
+    assert (down.reason, down.hears) == ("reset", False)
     assert LinkStanding(line=line(), told=[told()]).hears
 
 

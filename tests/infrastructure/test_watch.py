@@ -14,6 +14,7 @@ from tests.application.office import configured
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CLOSED, OPEN = Circuit(), Circuit(opened_at=NOW, pause=timedelta(seconds=60))
+TRIED = Circuit(pause=timedelta(seconds=60), tried_since=NOW)
 TIMEOUT = configured("one", Carrier.MOBILE).response_timeout_seconds
 
 
@@ -37,8 +38,9 @@ class Heard:
             self.watch.answered(answer, seconds)
         return self.watch.finding()
 
-    def is_told(self, status: str, *ids: str) -> str:
-        self.watch.reported([Receipt(carrier_id=id_, status=status) for id_ in ids])
+    def is_told(self, status: str, *ids: str, taken: datetime | None = NOW) -> str:
+        receipts = [Receipt(carrier_id=id_, status=status) for id_ in ids]
+        self.watch.reported(receipts, [taken] * len(ids))
         return self.watch.finding()
 
 
@@ -108,16 +110,21 @@ def test_a_link_that_is_enabled_anew_is_judged_anew():
 
 def test_on_trial_receipts_of_what_went_out_before_do_not_count():
     heard = Heard()
-    heard.hears(*map(Taken, IDS))
-    heard.stands(CLOSED, on_trial=True)
-    assert not heard.is_told("UNDELIV", *IDS)
-    tried = ("5", "6", "7", "8")
-    heard.hears(*map(Taken, tried))
-    assert heard.is_told("UNDELIV", *tried)
+    heard.stands(TRIED, on_trial=True)
+    assert not heard.is_told("UNDELIV", *IDS, taken=NOW - timedelta(seconds=1))
+    assert not heard.is_told("UNDELIV", *IDS, taken=None)
+    assert heard.is_told("UNDELIV", *IDS, taken=NOW)
+
+
+def test_on_trial_receipts_count_where_another_process_sent_the_parts():
+    """One that has only connections that receive hears no answer at all."""
+    hears_only = Heard()
+    hears_only.stands(TRIED, on_trial=True)
+    assert hears_only.is_told("UNDELIV", *IDS, taken=NOW + timedelta(seconds=1))
 
 
 def test_after_the_trial_all_receipts_count_again():
     heard = Heard()
-    heard.stands(CLOSED, on_trial=True)
-    heard.watch.follow(CLOSED, since=(heard.version, None), on_trial=False)
-    assert heard.is_told("UNDELIV", *IDS)
+    heard.stands(TRIED, on_trial=True)
+    heard.watch.follow(TRIED, since=(heard.version, None), on_trial=False)
+    assert heard.is_told("UNDELIV", *IDS, taken=None)

@@ -13,11 +13,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from application.manage_links import configure_link, disable_link
+from application.choose_route import Network
+from application.manage_links import configure_link, disable_link, drain_link
 from application.send_messages import Draft, SendMessages, Sent
 from application.submit_messages import NOT_ROUTED, Via
 from domain.aggregates import fold, message
+from domain.aggregates.link import Link
 from domain.aggregates.message import Status
+from domain.aggregates.route import Fitness
 from domain.events.link import Configured, Inbound
 from domain.events.message import SubmissionStarted
 from domain.recorded import Context
@@ -29,6 +32,7 @@ from infrastructure.lease import Leases, Standing
 from infrastructure.link_board import Board
 from infrastructure.link_figures import ConnectionFigures
 from infrastructure.link_settings import inbound_purpose
+from infrastructure.network import read_network
 from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, SimulatorSettings, serve
@@ -171,7 +175,7 @@ def test_what_some_connections_send_others_hear_of_whoever_has_them(ours: Platfo
     async def play() -> None:
         await make_sample(ours)
         async with (
-            await serve(carrier_of(LINK, protocol=protocol)) as simulator,
+            await serve(carrier_of(LINK, protocol=protocol, script=Script(early_rate=0.5))) as simulator,
             workers(ours) as running,
         ):
             await configure(ours, to(ours, simulator.port, protocol=protocol, connections=4, receivers=2))
@@ -183,6 +187,58 @@ def test_what_some_connections_send_others_hear_of_whoever_has_them(ours: Platfo
             await until(lambda: len(second.owned) == 4 and bound(simulator) == 4)
             assert set(await all_delivered(ours, await accept(ours, 50, start=200))) <= {1, 2}
             assert simulator.counters.submitted == 250
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("protocol", ["smpp34", "smgp30"])
+def test_a_link_whose_receivers_are_not_let_in_sends_and_says_that_it_hears_nothing(
+    ours: Platform, protocol: str
+):
+    async def play() -> None:
+        await make_sample(ours)
+        only_sends = Script(logins=("send",))
+        async with (
+            await serve(carrier_of(LINK, protocol=protocol, script=only_sends)) as simulator,
+            workers(ours) as running,
+        ):
+            link = to(ours, simulator.port, protocol=protocol, connections=2, receivers=1)
+            await configure(ours, link)
+            running.start()
+            ids = await accept(ours, 20)
+            await until(lambda: simulator.counters.taken == 20)
+            await until(lambda: not standing(ours).hears(folded(ours)))
+            assert standing(ours).condition(folded(ours)) is Fitness.READY
+            assert simulator.owed(LINK) == 20
+            simulator.accounts[LINK].script = Script()
+            await all_delivered(ours, ids)
+            await until(lambda: standing(ours).hears(folded(ours)))
+
+    def standing(ours: Platform) -> Network:
+        return read_network(ours.store)
+
+    def folded(ours: Platform) -> Link:
+        (found,) = (each for each in standing(ours).links if each.name == LINK)
+        return found
+
+    asyncio.run(play())
+
+
+def test_a_link_that_is_drained_goes_on_to_receive(ours: Platform):
+    async def play() -> None:
+        await make_sample(ours)
+        late = Script(receipt_delay_ms_min=3_000, receipt_delay_ms_max=3_000)
+        async with (
+            await serve(carrier_of(LINK, protocol="smpp34", script=late)) as simulator,
+            workers(ours) as running,
+        ):
+            await configure(ours, to(ours, simulator.port, protocol="smpp34", connections=2, receivers=1))
+            running.start()
+            ids = await accept(ours, 20)
+            await until(lambda: simulator.counters.taken == 20)
+            await drain_link(ours.store, name=LINK, reason="test", context=BY)
+            assert simulator.counters.receipts_sent == 0
+            await all_delivered(ours, ids)
 
     asyncio.run(play())
 

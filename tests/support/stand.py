@@ -63,6 +63,7 @@ class LinkSpec:
     password: str = SECRET
     protocol: str = "smpp34"
     connections: int = 1
+    receivers: int = 0
     keep_alive_seconds: int = 30
 
 
@@ -299,6 +300,7 @@ class Stand:
             rate_per_second=spec.rate_per_second,
             response_timeout_seconds=spec.response_timeout_seconds,
             connections=spec.connections,
+            receivers=spec.receivers,
             tariff=Tariff(node_id=NODE if spec.protocol == CALLING else 0),
             keep_alive_seconds=spec.keep_alive_seconds,
             inbound=inbound if spec.protocol == CALLING else None,

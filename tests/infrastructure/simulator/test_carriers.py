@@ -99,6 +99,8 @@ def test_a_whole_script_gives_the_other_fields_their_defaults():
         {"failed_codes": []},
         {"failed_codes": [["undelivered", "001"]]},
         {"id_format": "roman"},
+        {"logins": ["sideways"]},
+        {"logins": "send"},
         {"seed": None},
         {"weather": "fine"},
     ],
