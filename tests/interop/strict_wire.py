@@ -270,7 +270,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.sequences = itertools.count(self.habits.first_sequence)
         self.numbers = itertools.count(self.habits.first_id)
-        self.submits = self.keepalives = 0
+        self.visits = self.submits = self.keepalives = 0
         self._held: list[Callable[[], None]] = []
         self._flush: asyncio.TimerHandle | None = None
         self._chance = random.Random(4)
@@ -298,6 +298,7 @@ class Gateway:
         return made
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
         line = self.line(reader, writer)
         await self.listen(line)
         await line.close()

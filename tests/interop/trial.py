@@ -1,23 +1,26 @@
-"""One exercise for every protocol: the project's link against a strict gateway, and what each says of the other.
+"""One frame for every protocol: the project's link against a strict gateway, and what each says of the other.
 
 Expectations are in the link's words (phones with 86, statuses in capitals); how a protocol writes them is told
-by an `Expected`.
+by an `Expected`. What else differs is told by a `Trial`.
 """
 
 import asyncio
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any
 
 from domain.text import split_ucs2
 from infrastructure.carriers.dialect import sequences_to
 from infrastructure.carriers.traffic import Answer, InDoubt, NotSent, Part, Receipt, Refused, Reply, Taken
 from tests.infrastructure.carriers.rig import Desk, desk, until
 from tests.interop import strict_wire
-from tests.interop.strict_wire import Gateway
+from tests.interop.strict_wire import Gateway, Habits
 
 CHINA = timezone(timedelta(hours=8))
 DONE_AT = datetime(2026, 11, 23, 17, 26, tzinfo=CHINA)
@@ -34,6 +37,70 @@ class Expected:
     error_code: Callable[[str], str] = lambda _: ""
     done_text: str = "2611231726"
     done_at: datetime | None = DONE_AT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One protocol: how a gateway of it is made, what a link to it is given, and what each says in its own way.
+
+    `make` gives the gateway with such habits, `habits` are habits of its kind. `given` is what the contract with
+    the carrier says of the link; `met_at` what the link must know of this one gateway besides.
+    `wrong_logins` are settings of the link, or a refusal of the gateway's, with what the link then says.
+    """
+
+    name: str
+    make: Callable[[Any], Gateway]
+    habits: Callable[..., Habits]
+    given: Mapping[str, object]
+    met_at: Callable[[Any], Mapping[str, object]] = lambda _: {}
+    expected: Expected
+    codings: Sequence[str] = ("ucs2", "ascii", "gbk")
+    late_numbers: Mapping[str, int]
+    refused: int
+    throttled: int
+    code: Callable[[int], str] = str
+    sequences: tuple[int, int] = (0, 0xFFFFFFFF)
+    wrong_logins: Sequence[tuple[Mapping[str, object], str]]
+    ways_to_deliver: Sequence[Mapping[str, object]] = ({}, {"pads_with_spaces": True})
+    name_of_reply: Callable[[Reply], object] = lambda reply: reply.carrier_id
+    also_of_replies: Mapping[str, object] = field(default_factory=dict)
+    receipts_when_we_close: strict_wire.Receipts = "before"
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """Three hundred parts in the codings of the protocol."""
+        return three_hundred(codings=self.codings)
+
+    def settings(self, gateway: Gateway, **changes: object) -> dict[str, Any]:
+        """A link to that gateway with what its contract says."""
+        return {**self.given, **self.met_at(gateway), **changes}
+
+    def link_to(self, gateway: Gateway, **changes: object) -> AbstractAsyncContextManager[Desk]:
+        """Such a link, bound to the gateway; after it nothing may be open and nothing may be found."""
+        return link_to(gateway, **self.settings(gateway, **changes))
+
+    def run(
+        self,
+        habits: Habits,
+        parts: Sequence[Part],
+        expected: Expected | None = None,
+        *,
+        receipts_each: int = 1,
+        **changes: object,
+    ) -> tuple[Any, Desk]:
+        """All of it: bind, submit, receive, leave."""
+        gateway = self.make(habits)
+        given = self.settings(gateway, **changes)
+        table = asyncio.run(
+            exercise(gateway, parts, expected or self.expected, receipts_each=receipts_each, **given)
+        )
+        return gateway, table
+
+    def count_from(self, table: Desk, first: int) -> None:
+        """Let a link that has not said anything yet begin with this sequence number; it wraps as ever."""
+        lowest, last = self.sequences
+        numbers = sequences_to(last, lowest=lowest, first=first)
+        vars(table.link._dialect)["sequences"] = lambda: numbers
 
 
 def short(number: int, *, coding: str = "ucs2", extension: str = "", validity: int | None = None) -> Part:
@@ -172,11 +239,6 @@ async def link_to(gateway: Gateway, **settings: object) -> AsyncIterator[Desk]:
             await until(lambda: gateway.unanswered() == 0)
         await until(lambda: all(line.gone for line in gateway.lines))
     assert gateway.findings == []
-
-
-def count_from(table: Desk, first: int, *, last: int = 0xFFFFFFFF, lowest: int = 0) -> None:
-    """Let a link that has not said anything yet begin with this sequence number; the rest is as its dialect counts."""
-    vars(table.link._dialect)["_sequences"] = sequences_to(last, lowest=lowest, first=first)
 
 
 async def exercise(
