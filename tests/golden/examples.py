@@ -371,6 +371,11 @@ _THIRD: tuple[Event, ...] = (
         cast("message.Accepted", next(e for e in _SECOND if isinstance(e, message.Accepted))),
         extension="2048",
     ),
+    replace(
+        cast("link.Configured", next(e for e in _ALL if isinstance(e, link.Configured))),
+        connections=3,
+        receivers=1,
+    ),
 )
 EXAMPLES: dict[str, Event] = (
     {event.TOPIC: event for event in _ALL}
