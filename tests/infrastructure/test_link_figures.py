@@ -128,7 +128,8 @@ def test_the_figures_of_a_link_are_what_its_carrier_saw(ours: Platform, board: B
 
             def all_reported() -> bool:
                 seen = merge(board.read({LINK: 2})[LINK])
-                return seen.taken + seen.refused == 100 and seen.delivered + seen.failed == seen.taken
+                done = seen.taken + seen.refused == 100 and seen.delivered + seen.failed == seen.taken
+                return done and seen.window_size == 16  # the second connection may come later than that
 
             await until(all_reported, seconds=30)
             link, counters = merge(board.read({LINK: 2})[LINK]), simulator.counters
