@@ -20,7 +20,7 @@ from tests.support.door import Door, open_door, run
 from tests.support.sample import BY, LINK, SIGNATURE, key_with, make_sample, settings_for
 
 GOOD = {"phone": "13800138000", "signature": SIGNATURE, "text": "您好"}
-SECONDS = 10
+SECONDS = 30
 
 
 def eventually(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:

@@ -99,7 +99,7 @@ def odd_requests(door: Door) -> Iterator[httpx.Response]:
 
 def line_of(lines: io.StringIO, request_id: str) -> dict[str, Any]:
     """The line about a request, which may be written a moment after its answer."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while True:
         for line in lines.getvalue().splitlines():
             if json.loads(line).get("request_id") == request_id:

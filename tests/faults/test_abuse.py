@@ -62,7 +62,7 @@ def test_requests_that_never_end_keep_nobody_else_waiting(scene: Scene):
                 socket.create_connection(("127.0.0.1", scene.stand.settings.http_port))
             )
             slow.sendall(head[: 20 + number % 60] if number % 2 else head + b"\r\n{")
-        response = httpx.get(f"{scene.stand.url}/healthz", timeout=10, trust_env=False)
+        response = httpx.get(f"{scene.stand.url}/healthz", timeout=30, trust_env=False)
         assert response.status_code == 200
         run = scene.traffic.begin_singly(50)
         assert len(run.wait()) == 50

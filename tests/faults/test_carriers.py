@@ -56,7 +56,7 @@ def test_a_carrier_that_asks_us_to_leave_or_goes_dead_gets_nothing_twice(scene: 
 def test_with_a_wrong_password_the_link_says_so_and_its_messages_wait(scene: Scene):
     wrong = LinkSpec(name="telecom", carriers=(Carrier.TELECOM,), password="wrong")
     scene.stand.configure(wrong)
-    until(lambda: "telecom" not in scene.stand.connected(), seconds=20, what="the link is refused")
+    until(lambda: "telecom" not in scene.stand.connected(), seconds=60, what="the link is refused")
     ids = scene.traffic.send(200, links=["telecom"])
     others = scene.traffic.send(200, links=["mobile"])
     messages = until_delivered(scene, others)
@@ -71,12 +71,12 @@ def test_with_a_wrong_password_the_link_says_so_and_its_messages_wait(scene: Sce
 
 def test_while_a_carrier_is_away_its_messages_wait_or_expire_and_lost_jobs_are_given_again(scene: Scene):
     scene.stand.stop_carrier("carrier-2")
-    until(lambda: "unicom" not in scene.stand.connected(), seconds=20, what="the link is lost")
+    until(lambda: "unicom" not in scene.stand.connected(), seconds=60, what="the link is lost")
     short = scene.traffic.send(200, links=["unicom"], validity_seconds=10)
     patient = scene.traffic.send(1_600, links=["unicom"])
     until_delivered(scene, scene.traffic.send(200, links=["mobile", "telecom"]))
     until(
-        lambda: scene.stand.statuses().get("expired") == len(short), seconds=30, what="the short ones expire"
+        lambda: scene.stand.statuses().get("expired") == len(short), seconds=60, what="the short ones expire"
     )
     with redis.Redis.from_url(scene.stand.settings.redis_url) as client:
         client.flushall()
@@ -95,5 +95,5 @@ def until_delivered(scene: Scene, ids):
         query = "SELECT count(*) FROM messages_v1 WHERE id = ANY(%s) AND status = 'delivered'"
         return bool(scene.stand.rows(query, (ids,))[0][0] == len(ids))
 
-    until(delivered, seconds=30, what="the others are delivered")
+    until(delivered, seconds=60, what="the others are delivered")
     return scene.books().messages

@@ -89,7 +89,7 @@ def test_a_circuit_opens_its_worker_is_killed_and_a_person_closes_it(scene: Scen
     assert len(done) == 1
     until(
         lambda: scene.traffic.send(10, links=["mobile"]) and taken_by_first(scene),
-        seconds=30,
+        seconds=60,
         what="it is taken again",
     )
     scene.settle(seconds=60)

@@ -70,8 +70,9 @@ def test_closing_gives_everything_up(one, two):
     assert one.acquire("a")
     assert one.acquire("b")
     one.close()
-    assert two.acquire("a")
-    assert two.acquire("b")
+    # The server hears of a closed connection a moment later.
+    eventually(lambda: two.acquire("a"))
+    eventually(lambda: two.acquire("b"))
 
 
 def test_a_sign_of_life_keeps_what_is_held(one):
@@ -141,7 +142,8 @@ def test_an_owner_is_sure_of_what_it_holds_for_some_seconds_after_each_sign_of_l
 def test_who_gives_no_sign_of_life_loses_what_it_holds(two, database_url, monkeypatch):
     monkeypatch.setattr(lease, "_SETTINGS", "SELECT set_config('idle_session_timeout', '200ms', false)")
     frozen = Leases(database_url)
-    assert frozen.acquire("a")
+    # Where this process itself gets no time, it has lost the connection before it has the name.
+    eventually(lambda: frozen.acquire("a"))
     eventually(lambda: two.acquire("a"))
     assert not frozen.keep()
     assert not frozen.holds("a")
@@ -149,12 +151,13 @@ def test_who_gives_no_sign_of_life_loses_what_it_holds(two, database_url, monkey
 
 
 def test_an_owner_that_gets_no_answer_gives_everything_up(database_url, monkeypatch):
-    monkeypatch.setattr(lease, "_ANSWER_SECONDS", 0.2)
     with silent_line(database_url) as (line, url):
         one = Leases(url)
         assert one.acquire("a")
         line.fall_silent()
-        assert not one.keep()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(lease, "_ANSWER_SECONDS", 0.2)
+            assert not one.keep()
         assert not one.holds("a")
         line.cut()
         eventually(lambda: one.acquire("a"))

@@ -168,7 +168,7 @@ def another_worker(ours: Platform) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(30)
 
 
 def test_the_figures_of_a_killed_worker_vanish_and_another_tells_of_its_connections(

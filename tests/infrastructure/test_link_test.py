@@ -189,7 +189,7 @@ async def test_what_comes_in_one_piece_with_the_answer_is_heard_too():
         await peer.expect("unbind_resp")
 
     async with raw_carrier(play) as port:
-        trial = await try_link(settings(port), wait_seconds=SHORT)
+        trial = await try_link(settings(port))
     assert trial.outcome is Outcome.BOUND
 
 
@@ -213,7 +213,7 @@ async def test_tls_that_is_trusted_and_tls_that_is_not(tmp_path: Path):
         trusted = await try_link(settings(port, encrypted=True, authority=pem))
         unknown = await try_link(settings(port, encrypted=True))
         none_there = await try_link(settings(simulator.port, encrypted=True))
-        plain = await try_link(settings(port), wait_seconds=SHORT)
+        plain = await try_link(settings(port))
     assert (trusted.outcome, trusted.steps[0].said) == (Outcome.BOUND, "connected, encrypted with TLS")
     assert unknown.outcome is Outcome.CANNOT_CONNECT
     assert "certificate is not trusted" in unknown.said

@@ -305,6 +305,9 @@ def test_a_connection_cut_at_any_moment_loses_nothing_that_was_answered(recorder
     def cut() -> None:
         with psycopg.connect(database_url, autocommit=True) as other:
             while not stop.wait(0.7):
+                if cuts and cuts[-1] == len(answered):
+                    # A commit that takes long here is not cut again and again.
+                    continue
                 other.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
                     " AND datname = current_database() AND backend_type = 'client backend'"

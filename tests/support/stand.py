@@ -156,7 +156,7 @@ class Stand:
         """Where a process writes."""
         return self.folder / "logs" / f"{name}.log"
 
-    def _end(self, name: str, number: int, *, seconds: float = 10) -> None:
+    def _end(self, name: str, number: int, *, seconds: float = 30) -> None:
         process = self.processes[name]
         assert process.poll() is None, f"{name} had ended already: {self.log_of(name).read_text()[-2000:]}"
         process.send_signal(number)
@@ -194,7 +194,7 @@ class Stand:
         finally:
             os.kill(self.servers.guard_pid, signal.SIGCONT)
         return until(
-            lambda: self.servers.postgres_restarts > restarts, seconds=30, what="PostgreSQL is brought back"
+            lambda: self.servers.postgres_restarts > restarts, seconds=60, what="PostgreSQL is brought back"
         )
 
     def pid_of_postgres(self) -> int:
@@ -210,7 +210,7 @@ class Stand:
         assert victim > 0, "Valkey is away already"
         os.kill(victim, signal.SIGKILL)
         return until(
-            lambda: self.servers.redis_restarts > restarts, seconds=30, what="Valkey is brought back"
+            lambda: self.servers.redis_restarts > restarts, seconds=60, what="Valkey is brought back"
         )
 
     # Carriers and links.
@@ -260,7 +260,7 @@ class Stand:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
-        process.wait(10)
+        process.wait(30)
         process.stdout.close()
 
     def script(self, link: str, script: Script) -> None:
@@ -463,7 +463,7 @@ def _end_all(stand: Stand) -> None:
     for name in stand.running():
         stand.processes[name].kill()
     for process in stand.processes.values():
-        process.wait(10)
+        process.wait(30)
         if process.stdin is not None:
             process.stdin.close()
     for name in list(stand.carriers):

@@ -156,13 +156,16 @@ def _pieces(stream: bytes, dice: random.Random) -> Iterator[bytes]:
 
 
 def fuzz(target: Target, *, seconds: float, seed: int) -> tuple[int, int]:
-    """Return how many frames were tried and how many of them were read; raises BrokenError at the first failure."""
+    """Return how many frames were tried and how many of them were read; raises BrokenError at the first failure.
+
+    However short the time, some frames are tried.
+    """
     dice = random.Random(seed)
     dialect = target.dialect()
     tried = read = 0
     end = time.monotonic() + seconds
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    while time.monotonic() < end:
+    while not tried or time.monotonic() < end:
         frames = [mutated(target.frames, dice) for _ in range(50)]
         for frame in frames:
             try:
