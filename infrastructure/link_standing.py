@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from domain.events.link import Direction
+from domain.events.link import Direction, direction_of
 from infrastructure.carriers.traffic import LinkPhase
 from infrastructure.link_figures import ConnectionFigures, LinkFigures, merge, moment
 from projections.links import LinkLine
@@ -135,9 +135,7 @@ class LinkStanding:
         return self._direction(number) != "receive"
 
     def _direction(self, number: int) -> Direction:
-        if not self.line.receivers:
-            return "both"
-        return "send" if number <= self.line.connections - self.line.receivers else "receive"
+        return direction_of(number, connections=self.line.connections, receivers=self.line.receivers)
 
     def _by_the_log(self, number: int) -> ConnectionStanding:
         direction = self._direction(number)

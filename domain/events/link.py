@@ -9,6 +9,13 @@ Direction: TypeAlias = Literal["both", "send", "receive"]
 """What a connection is logged in for: to carry messages to the carrier, to bring receipts and replies, or for both."""
 
 
+def direction_of(connection: int, *, connections: int, receivers: int) -> Direction:
+    """What a connection, from 1, is logged in for in a link that has so many, of which the last are receivers."""
+    if not receivers:
+        return "both"
+    return "send" if connection <= connections - receivers else "receive"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
     """What the carrier's contract wants in every submit of its own protocols; SMPP has none of it.
@@ -96,9 +103,7 @@ class Configured:
 
     def direction(self, connection: int) -> Direction:
         """What one of its connections, from 1, is logged in for."""
-        if not self.receivers:
-            return "both"
-        return "send" if connection <= self.senders else "receive"
+        return direction_of(connection, connections=self.connections, receivers=self.receivers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
