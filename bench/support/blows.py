@@ -207,7 +207,7 @@ class Blows:
         seconds = self.random.uniform(*_WEATHER_SECONDS)
         self._stand.script(link, self._weathers[name])
         self._until[link] = time.monotonic() + seconds
-        self.counted[f"a carrier {name}"] += 1
+        self.counted[f"a carrier's weather: {name}"] += 1
         return f"{link}'s carrier {name} for {seconds:.0f} s"
 
 
