@@ -8,10 +8,12 @@ from uuid import UUID
 
 from application.directory import Directory
 from application.manage_routes import read_routes
+from application.phone_tokens import number_of
 from application.ports import Now, Store, Vault
 from domain.aggregates.signature import Filing
 from domain.events.message import Accepted, SubmissionStarted
 from domain.events.reply import MatchedBy, Origin
+from domain.numbering import mask
 from domain.recorded import Recorded
 from domain.values import local_day
 
@@ -47,6 +49,12 @@ class Numbers:
         """What stands behind the longest number that is known: digits of its sender, and the phone's own."""
         extension = self.extension(link, number)
         return extension and number[max(len(number) - len(extension), self._longest(number)) :]
+
+    def recorded(self, number: str) -> str:
+        """The number as an event may hold it: a carrier that swaps its fields gives a phone's where ours should be."""
+        ours = any(number.startswith(own) for own in self.links.values() if own) or self._longest(number)
+        phone = "" if ours else number_of(number)
+        return mask(phone) if phone else number
 
     def _longest(self, number: str) -> int:
         return max((len(each.digits) for each in self.known if number.startswith(each.digits)), default=0)
@@ -117,7 +125,7 @@ class Origins:
         return Origin(
             account=account,
             link=link,
-            number=number,
+            number=numbers.recorded(number),
             extension=extension,
             matched_by=matched_by,
             message=message,

@@ -28,7 +28,7 @@ class Origin:
     """Empty where nobody's."""
     link: str
     number: str
-    """Our number that the phone wrote to, in digits as the carrier gave it."""
+    """Our number that the phone wrote to, in digits as the carrier gave it; masked where that is a phone's."""
     extension: str
     """What stands behind the link's own number, the phone's own digits included."""
     matched_by: MatchedBy

@@ -1,5 +1,7 @@
 """A reply is stored once, sealed, with the account it is for; long ones are joined when all of them is there."""
 
+from dataclasses import replace
+
 import pytest
 
 from application.carriage import InDoubt, Reply
@@ -102,6 +104,25 @@ async def test_number_and_words_of_a_reply_are_sealed_and_in_no_event():
     stored = b"".join(event.state for event in office.store.disk.log)
     assert PHONE.encode() not in stored
     assert "卡号".encode() not in stored
+
+
+@story
+@pytest.mark.parametrize("country", ["", "86", "+86"])
+async def test_a_phones_number_where_ours_should_be_is_masked_in_the_event(country: str):
+    office = await Office().open()
+    await receive(office, reply(to=country + OTHER_PHONE))
+    (found,) = replies(office)
+    assert found.of.number == f"+86{OTHER_PHONE[:3]}****{OTHER_PHONE[-4:]}"
+    assert OTHER_PHONE.encode() not in b"".join(event.state for event in office.store.disk.log)
+
+
+@story
+async def test_a_link_whose_number_looks_like_a_phones_has_it_recorded():
+    office = await Office().open()
+    card = replace(configured("card"), source_address=OTHER_PHONE)
+    await configure_link(office.store, configured=card, context=BY)
+    await receive(office, reply(to=OTHER_PHONE + "12"), reply(to=OTHER_PHONE, id_="R2"), link="card")
+    assert [each.of.number for each in replies(office)] == [OTHER_PHONE + "12", OTHER_PHONE]
 
 
 @story
