@@ -25,11 +25,19 @@ class Consumers:
     """
 
     def __init__(
-        self, link: str, handle: Handle, *, redis_url: str, threads: int, poll_ms: Callable[[Lane], int]
+        self,
+        link: str,
+        handle: Handle,
+        *,
+        redis_url: str,
+        realm: str,
+        threads: int,
+        poll_ms: Callable[[Lane], int],
     ) -> None:
         self._link = link
         self._handle = handle
         self._redis_url = redis_url
+        self._realm = realm
         self._threads = threads
         self._poll_ms = poll_ms
         self._running: dict[Lane, dramatiq.Worker] = {}
@@ -59,7 +67,7 @@ class Consumers:
 
     def _consume(self, lane: Lane) -> dramatiq.Worker:
         queue = queue_name(self._link, lane)
-        broker = make_broker(self._redis_url)
+        broker = make_broker(self._redis_url, realm=self._realm)
         define_submit(broker, self._handle)
         broker.declare_queue(queue)
         consumer = dramatiq.Worker(

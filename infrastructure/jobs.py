@@ -59,8 +59,8 @@ class Job:
         return max(0, -int(-left // 1))
 
 
-def make_broker(redis_url: str) -> LineBroker:
-    """A broker on Redis or Valkey. Nothing connects before it is used.
+def make_broker(redis_url: str, *, realm: str = "") -> LineBroker:
+    """A broker on Redis or Valkey, whose queues are those of a realm. Nothing connects before it is used.
 
     A command whose answer is lost is not given again: a fetch would take other jobs, and the first be forgotten.
     """
@@ -72,6 +72,7 @@ def make_broker(redis_url: str) -> LineBroker:
     return LineBroker(  # type: ignore[no-untyped-call]
         client=redis.Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0)),
         middleware=middleware,
+        namespace=f"{realm}dramatiq",
         heartbeat_timeout=_HEARTBEAT_MS,
         maintenance_chance=_MAINTENANCE_IN_A_MILLION,
     )

@@ -29,16 +29,17 @@ _CONNECT_SECONDS = 2
 _STANDING = """
 SELECT pg_backend_pid(), coalesce(array_agg(name), '{}'), coalesce(array_agg(pid), '{}')
 FROM unnest(%s::text[]) AS name
-JOIN pg_locks ON classid::bigint << 32 | objid::bigint = hashtextextended(name, 7)
+JOIN pg_locks ON classid::bigint << 32 | objid::bigint = hashtextextended(%s || name, 7)
 JOIN pg_database ON pg_database.oid = database
 WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 1 AND granted
 """
 _APPEAR = """
-SELECT array_agg(name) FROM unnest(%s::text[]) AS name WHERE pg_try_advisory_lock_shared(hashtextextended(name, 7))
+SELECT array_agg(name) FROM unnest(%s::text[]) AS name
+WHERE pg_try_advisory_lock_shared(hashtextextended(%s || name, 7))
 """
-_WITHDRAW = (
-    "SELECT bool_and(pg_advisory_unlock_shared(hashtextextended(name, 7))) FROM unnest(%s::text[]) AS name"
-)
+_WITHDRAW = """
+SELECT bool_and(pg_advisory_unlock_shared(hashtextextended(%s || name, 7))) FROM unnest(%s::text[]) AS name
+"""
 _SETTINGS = f"SELECT set_config('idle_session_timeout', '{_SILENCE_SECONDS * 1_000:.0f}ms', false)"
 _log = logging.getLogger(__name__)
 
@@ -59,12 +60,17 @@ class Standing:
 class Leases:
     """The leases of one process, on a connection of their own. `keep` has to be called every BEAT_SECONDS.
 
+    Names are told apart by the `realm`: processes of another one have nothing to do with these.
+
     No call takes longer than a few seconds, whatever the network does. Not for use from two threads at once, but for
     `holds`, which only looks.
     """
 
-    def __init__(self, database_url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database_url: str, *, realm: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = database_url
+        self._realm = realm
         self._clock = clock
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._line: socket.socket | None = None
@@ -76,7 +82,7 @@ class Leases:
         """Whether this process owns the name now; taken if nobody else does. A lost database is a no."""
         if name in self._held:
             return True
-        if self.ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", name):
+        if self.ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", self._realm + name):
             self._held.add(name)
         return name in self._held
 
@@ -85,15 +91,15 @@ class Leases:
         wanted = set(names)
         if gone := self._shared - wanted:
             self._shared -= gone
-            if not self.ask(_WITHDRAW, list(gone)):
+            if not self.ask(_WITHDRAW, self._realm, list(gone)):
                 return
         if new := wanted - self._shared:
-            row = self._answer(_APPEAR, list(new))
+            row = self._answer(_APPEAR, list(new), self._realm)
             self._shared.update((row[0] or ()) if row is not None else ())
 
     def standing(self, names: Collection[str]) -> Standing | None:
         """Who has these names now, found with one question; None where PostgreSQL says nothing."""
-        row = self._answer(_STANDING, list(names))
+        row = self._answer(_STANDING, list(names), self._realm)
         if row is None:
             return None
         me, found, sessions = row
@@ -106,7 +112,7 @@ class Leases:
         """Let somebody else own the name."""
         if name in self._held:
             self._held.discard(name)
-            self.ask("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", name)
+            self.ask("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", self._realm + name)
 
     def keep(self) -> bool:
         """Give a sign of life; whether everything acquired is still owned. After a no nothing is."""

@@ -41,9 +41,9 @@ def run_scheduler(settings: Settings) -> None:
     """Do what time brings; a second scheduler waits for the first to end."""
 
     async def work(made: Platform, stop: asyncio.Event) -> None:
-        leases, loop = Leases(settings.database_url), asyncio.get_running_loop()
+        leases, loop = Leases(settings.database_url, realm=settings.realm), asyncio.get_running_loop()
         look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
-        broker = make_broker(settings.redis_url)
+        broker = make_broker(settings.redis_url, realm=settings.realm)
         with _dispatcher(made, broker) as dispatcher:
             scheduler = Scheduler(made, broker, dispatcher)
             while not stop.is_set():
@@ -66,9 +66,12 @@ def run_dispatcher(settings: Settings) -> None:
     """Turn the log into jobs; a second dispatcher waits for the first to end."""
     stop, lost = threading.Event(), threading.Event()
     _on_signal(stop, lost)
-    leases = Leases(settings.database_url)
+    leases = Leases(settings.database_url, realm=settings.realm)
     look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
-    with platform(settings) as made, _dispatcher(made, make_broker(settings.redis_url)) as dispatcher:
+    with (
+        platform(settings) as made,
+        _dispatcher(made, make_broker(settings.redis_url, realm=settings.realm)) as dispatcher,
+    ):
         prepare_memory()
         while not stop.is_set():
             lost.clear()

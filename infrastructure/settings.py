@@ -17,6 +17,9 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the text names the variable and says what to do."""
 
 
+_FIRST_SCHEMA = "smsledger"
+
+
 class Settings(BaseSettings):
     """One field a setting; the environment wins over the file, the file over the default."""
 
@@ -30,7 +33,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(None, description="data of the embedded servers and the key store")
     keys_dir: Path | None = Field(None, description="key store; default: `keys` in the data folder")
-    db_schema: str = Field("smsledger", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="schema of the log")
+    db_schema: str = Field(_FIRST_SCHEMA, pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="schema of the log")
     pool_size: int = Field(4, ge=2, le=64, description="database connections a process keeps")
 
     http_host: str = Field("127.0.0.1", description="where the API listens")
@@ -81,6 +84,15 @@ class Settings(BaseSettings):
 
     url: str = Field("", description="where the commands of a client reach the API; else what runs here")
     api_key: str = Field("", repr=False, description="the API key of the commands of a client")
+
+    @property
+    def realm(self) -> str:
+        """What leases and queues begin with, so that several logs share a PostgreSQL and a Redis.
+
+        Nothing for the default schema: its names are those of versions that knew no realms, so that old and new
+        processes side by side still exclude each other.
+        """
+        return "" if self.db_schema == _FIRST_SCHEMA else f"{self.db_schema}:"
 
     @field_validator("database_url")
     @classmethod

@@ -142,6 +142,7 @@ class Slot:
             id_.link,
             self._handle,
             redis_url=shared.redis_url,
+            realm=platform.settings.realm,
             threads=platform.settings.worker_threads,
             poll_ms=self._poll_ms,
         )

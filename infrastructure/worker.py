@@ -45,7 +45,8 @@ class Worker:
     def __init__(self, platform: Platform, *, redis_url: str) -> None:
         settling = Settling()
         self._platform = platform
-        self._leases, self._schema = Leases(platform.settings.database_url), platform.settings.db_schema
+        self._schema = platform.settings.db_schema
+        self._leases = Leases(platform.settings.database_url, realm=platform.settings.realm)
         self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leases")
         self._slots: dict[SlotId, Slot] = {}
         self._ends: dict[SlotId, asyncio.Task[None]] = {}

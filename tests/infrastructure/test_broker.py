@@ -99,6 +99,22 @@ def line(redis_url: str) -> Iterator[tuple[SilentLine, str]]:
         yield laid
 
 
+def test_jobs_of_another_realm_are_never_seen(redis_url: str):
+    brokers = [make_broker(redis_url, realm=realm) for realm in ("", "other:")]
+    for broker, many in zip(brokers, (1, 2), strict=True):
+        for _ in range(many):
+            jobs.enqueue(broker, link="one", lane=Lane.BATCH, messages=[uuid4()])
+    assert [jobs.waiting(broker, link="one", lane=Lane.BATCH) for broker in brokers] == [1, 2]
+    (job,) = next(jobs.pages(brokers[0], link="one", lane=Lane.BATCH))
+    jobs.remove(brokers[0], [job])
+    assert [jobs.waiting(broker, link="one", lane=Lane.BATCH) for broker in brokers] == [0, 2]
+    with consuming(redis_url, lambda *_: None):
+        time.sleep(0.5)
+    assert jobs.waiting(brokers[1], link="one", lane=Lane.BATCH) == 2
+    for broker in brokers:
+        broker.close()
+
+
 @contextmanager
 def consuming(redis_url: str, handle: jobs.Handle, threads: int = 1) -> Iterator[dramatiq.Worker]:
     broker = make_broker(redis_url)

@@ -35,7 +35,7 @@ def enqueue(broker: RedisBroker, *, delay: int = 0) -> UUID:
 
 @asynccontextmanager
 async def running(redis_url: str, handle: Handle) -> AsyncIterator[Consumers]:
-    made = Consumers("one", handle, redis_url=redis_url, threads=1, poll_ms=lambda _: 20)
+    made = Consumers("one", handle, redis_url=redis_url, realm="", threads=1, poll_ms=lambda _: 20)
     made.start()
     keeping = asyncio.create_task(made.keep())
     try:

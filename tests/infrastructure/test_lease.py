@@ -57,6 +57,24 @@ def test_a_name_has_one_owner(one, two):
     assert two.acquire("link:two")
 
 
+def test_processes_of_another_realm_own_share_and_see_names_of_their_own(one, two, database_url):
+    elsewhere = Leases(database_url, realm="other:")
+    assert one.acquire("link:one")
+    assert elsewhere.acquire("link:one")
+    two.appear(["worker:one"])
+    elsewhere.appear(["worker:one"])
+    names = ["link:one", "worker:one"]
+    seen, theirs = one.standing(names), elsewhere.standing(names)
+    assert seen.holders == {"link:one": {seen.me}, "worker:one": {two.standing([]).me}}
+    assert theirs.holders == dict.fromkeys(names, frozenset({theirs.me}))
+    elsewhere.release("link:one")
+    elsewhere.appear([])
+    assert elsewhere.standing(names).holders == {}
+    assert one.standing(names).holders == seen.holders
+    assert not two.acquire("link:one")
+    elsewhere.close()
+
+
 def test_the_owner_may_ask_again_and_releases_once(one, two):
     assert one.acquire("link:one")
     assert one.acquire("link:one")

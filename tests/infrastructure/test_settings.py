@@ -39,6 +39,11 @@ def test_an_argument_wins_over_everything(monkeypatch):
     assert settings.load(http_port=9003).http_port == 9003
 
 
+def test_leases_and_queues_of_the_default_schema_have_the_names_that_earlier_versions_gave_them():
+    assert settings.load().realm == ""
+    assert settings.load(db_schema="other").realm == "other:"
+
+
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(Exception, match="frozen"):
         settings.load().http_port = 1  # type: ignore[misc]
