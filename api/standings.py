@@ -31,7 +31,9 @@ class Standings:
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
         self._platform = platform
-        self._broker = jobs.make_broker(settings.redis_url, realm=settings.realm) if settings.redis_url else None
+        self._broker = (
+            jobs.make_broker(settings.redis_url, realm=settings.realm) if settings.redis_url else None
+        )
         self._board = Board(settings.redis_url, schema=settings.db_schema) if settings.redis_url else None
         self._known = NetworkStanding()
         self._looked = float("-inf")
