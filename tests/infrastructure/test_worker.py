@@ -337,6 +337,19 @@ def database(database_url: str) -> Iterator[Database]:
         yield connection
 
 
+@contextlib.asynccontextmanager
+async def left_unanswered(ours: Platform) -> AsyncIterator[tuple[Simulator, Running, Worker]]:
+    """A carrier, the workers, and the first of them: what it has sent is not answered for ten minutes."""
+    await make_sample(ours)
+    never = Script(submit_delay_ms=600_000)
+    async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
+        await configure(ours, to(ours, simulator.port, response_timeout_seconds=600))
+        worker = running.start()
+        await accept(ours, 1)
+        await until(lambda: simulator.counters.submitted == 1)
+        yield simulator, running, worker
+
+
 def is_free(database: Database, lease: str) -> bool:
     """Whether nobody had it; this test has it now."""
     row = database.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 7))", (lease,)).fetchone()
@@ -374,13 +387,7 @@ def test_an_end_under_way_is_hurried_when_the_lease_goes(
     monkeypatch.setattr(slot, "_FINISH_SECONDS", 600.0)
 
     async def play() -> None:
-        await make_sample(ours)
-        never = Script(submit_delay_ms=600_000)
-        async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
-            await configure(ours, to(ours, simulator.port, response_timeout_seconds=600))
-            worker = running.start()
-            await accept(ours, 1)
-            await until(lambda: simulator.counters.submitted == 1)
+        async with left_unanswered(ours) as (simulator, _, worker):
             await disable_link(ours.store, name=LINK, reason="test", context=BY)
             await until(lambda: bool(worker.ending))
             assert bound(simulator) == 1
@@ -723,13 +730,7 @@ def test_a_worker_that_stops_attracts_nothing_while_it_finishes(
     monkeypatch.setattr(worker_process, "_PRESENT_SECONDS", 600.0)
 
     async def play() -> None:
-        await make_sample(ours)
-        never = Script(submit_delay_ms=600_000)
-        async with await serve(carrier_of(LINK, script=never)) as simulator, workers(ours) as running:
-            await configure(ours, to(ours, simulator.port, response_timeout_seconds=600))
-            first = running.start()
-            await accept(ours, 1)
-            await until(lambda: simulator.counters.submitted == 1)
+        async with left_unanswered(ours) as (simulator, running, first):
             second = running.start()
             await until(lambda: present(database, LINK) == 2)
             stopping = asyncio.create_task(running.stop(first))
