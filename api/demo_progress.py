@@ -10,9 +10,12 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from api.read_side import head
 from infrastructure.settings import Settings
 from projections import tracking
 from projections.batches import BatchProgress, progress
+from projections.catalogue import PROJECTIONS
+from projections.projection import ReadCursor
 
 _LOOK_SECONDS = 0.1
 _PLAIN_SECONDS = 1.0
@@ -27,7 +30,7 @@ def follow(
 ) -> BatchProgress | None:
     """Until all have an outcome, or only receipts are missing and none comes; where they stand then.
 
-    `check` is called again and again, and may raise.
+    Every read model knows as much when it returns. `check` is called again and again, and may raise.
     """
     schema = SQL("SET search_path TO {}").format(Identifier(tracking.live_schema(settings.db_schema)))
     show = _Live(out) if out.is_terminal else _Lines(out)
@@ -42,8 +45,20 @@ def follow(
                 seen, changed = now, time.monotonic()
             show.update(now)
             if _done(now, time.monotonic() - changed):
-                return now
+                break
             time.sleep(_LOOK_SECONDS)
+        _await_read_models(connection.cursor(), head(connection.cursor(), settings.db_schema), check)
+    return now
+
+
+def _await_read_models(rows: ReadCursor, end: int, check: Callable[[], None]) -> None:
+    """Each follows the log by itself: this one may have seen the last receipt and others not yet."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        check()
+        if all((tracking.position(rows, each.name) or 0) >= end for each in PROJECTIONS):
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _done(now: BatchProgress | None, quiet_seconds: float) -> bool:

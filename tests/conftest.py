@@ -6,6 +6,7 @@ SMSLEDGER_DATABASE_URL and SMSLEDGER_REDIS_URL name servers to test against; wit
 import itertools
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ REDIS_NUMBERS = itertools.cycle(range(16))
 # A busy machine is no finding.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every test makes a database; what it survives is the death of processes, not of the machine.
 FAST = {"fsync": "off", "full_page_writes": "off"}
