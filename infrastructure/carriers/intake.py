@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -49,8 +49,8 @@ class Intake:
         self._sources: set[Source] = set()
         self._waiting: deque[tuple[Source, Delivery]] = deque()
         self._arrived = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._owed: Counter[Source] = Counter()
+        self._answered = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -66,16 +66,18 @@ class Intake:
 
     def put(self, source: Source, delivery: Delivery) -> None:
         self._waiting.append((source, delivery))
+        self._owed[source] += 1
         self._arrived.set()
-        self._idle.clear()
         if len(self._waiting) > self._limit and not self._full:
             self._full = True
             for each in self._sources:
                 each.hold_reading()
 
-    async def drained(self) -> None:
-        """Return when nothing waits to be stored."""
-        await self._idle.wait()
+    async def drained(self, source: Source) -> None:
+        """Return when all that a source brought is answered; to be read no more it has to be held before."""
+        while self._owed[source]:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def run(self) -> None:
         """Store batch after batch until cancelled; what is then not stored is not acknowledged either."""
@@ -91,9 +93,10 @@ class Intake:
             }
             for source, delivery in batch:
                 source.answer_delivery(delivery, stored=stored[type(delivery.content)])
+            self._owed -= Counter(source for source, _ in batch)
+            self._answered.set()
             if not self._waiting:
                 self._arrived.clear()
-                self._idle.set()
 
     def _make_room(self) -> None:
         if self._full and len(self._waiting) <= self._limit // 2:

@@ -43,6 +43,8 @@ from infrastructure.carriers.traffic import (
 
 __all__ = ["CarrierLink", "LinkClosedError"]
 
+_FAREWELL_SECONDS = 2.0
+"""How long a carrier may take to let us go."""
 _log = logging.getLogger(__name__)
 
 
@@ -285,13 +287,22 @@ class CarrierLink:
         if connection.bound and not hurry:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.close_timeout_seconds):
-                    while connection.pending:
-                        self._something_happened.clear()
-                        await self._something_happened.wait()
-                    await self._intake.drained()
-                    connection.unbind()
-                    await asyncio.wait([connection.closed])
+                    await self._finish(connection)
+            connection.resume_reading()
+            connection.unbind()
+            await asyncio.wait([connection.closed], timeout=_FAREWELL_SECONDS)
         connection.give_up("link closed")
+
+    async def _finish(self, connection: Connection) -> None:
+        """Wait for the answers of the carrier, and answer it. One that brings on and on is read no more meanwhile."""
+        while connection.pending:
+            self._something_happened.clear()
+            await self._something_happened.wait()
+        if self._listens:
+            await self._listeners.finish(self._settings)
+        self._intake.leave(connection)
+        connection.hold_reading()
+        await self._intake.drained(connection)
 
     def _note_bound(self) -> None:
         """Nobody has to hear that an idle connection made room for the next one."""

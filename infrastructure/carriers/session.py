@@ -133,6 +133,8 @@ class Session:
         self._unanswered_asks = 0
         self._renewing = False
         self._farewell: bytes | None = None
+        self._owed = 0
+        self._let_go = False
 
     @property
     def pending(self) -> int:
@@ -174,6 +176,7 @@ class Session:
 
     def answer_delivery(self, delivery: Delivery, *, stored: bool) -> None:
         """Acknowledge a receipt or reply, or (not `stored`) ask for it again; nothing on a closed session."""
+        self._owed -= 1
         if self.phase is not Phase.CLOSED:
             self._output.append(self._dialect.answer_delivery(delivery, stored=stored))
 
@@ -212,6 +215,8 @@ class Session:
         events: list[Event] = []
         if self._farewell is not None and now >= self._phase_deadline:
             self._close(_UNBOUND, events, farewell=self._farewell)
+        elif self._let_go and (self._owed <= 0 or now >= self._phase_deadline):
+            self._close(self._ours, events)
         elif self.phase in (Phase.BINDING, Phase.UNBINDING) and now >= self._phase_deadline:
             word = "bind" if self.phase is Phase.BINDING else "unbind"
             self._close(f"{word} unanswered", events)
@@ -226,6 +231,8 @@ class Session:
         events: list[Event] = []
         if self._farewell is not None:
             reason = _UNBOUND
+        elif self._let_go:
+            reason = self._ours
         self._close(IDLE if self._renewing else reason, events)
         return events
 
@@ -250,18 +257,32 @@ class Session:
             case SubmitAnswered():
                 self._submit_answered(heard.sequence, heard.answer, events)
             case Delivery():
+                self._owed += 1
                 events.append(Delivered(heard))
             case KeepAliveAsked() | Noise():
                 self._output.append(heard.answer)
             case BindAnswered():
                 self._bind_answered(heard, events)
             case Rejected():
-                self._rejected(heard, events)
+                self._rejected(heard, now, events)
             case UnbindAsked():
                 self._unbind_asked(heard.answer, now, events)
             case UnbindAnswered():
                 if self.phase is Phase.UNBINDING:
-                    self._close(IDLE if self._renewing else "unbound", events)
+                    self._unbound(now, events)
+
+    @property
+    def _ours(self) -> str:
+        """Why it ends when we took leave."""
+        return IDLE if self._renewing else "unbound"
+
+    def _unbound(self, now: float, events: list[Event]) -> None:
+        """What the carrier brought before it let us go has its answer yet: many hang up only after us."""
+        if self._owed <= 0:
+            self._close(self._ours, events)
+        elif not self._let_go:
+            self._let_go = True
+            self._phase_deadline = now + min(_FAREWELL_SECONDS, self._limits.response_seconds)
 
     def _submit_answered(self, sequence: int, answer: Answer, events: list[Event]) -> None:
         found = self._pending.pop(sequence, None)
@@ -300,11 +321,11 @@ class Session:
             self.phase = Phase.BOUND
             events.append(Bound())
 
-    def _rejected(self, heard: Rejected, events: list[Event]) -> None:
+    def _rejected(self, heard: Rejected, now: float, events: list[Event]) -> None:
         if self.phase is Phase.BINDING and heard.sequence in (0, self._phase_sequence):
             self._bind_answered(BindAnswered(self._phase_sequence, heard.code), events)
         elif self.phase is Phase.UNBINDING and heard.sequence == self._phase_sequence:
-            self._close(IDLE if self._renewing else "unbound", events)
+            self._unbound(now, events)
         else:
             refused = Refused(heard.code, heard.retryable, heard.throttled)
             self._submit_answered(heard.sequence, refused, events)

@@ -25,6 +25,7 @@ __all__ = ["SgipListener", "SgipListeners"]
 _LOGIN_SECONDS = 30.0
 _IDLE_SECONDS = 600.0
 _LINGER_SECONDS = 1.0
+_ARRIVAL_SECONDS = 0.05
 _MOST_STRANGERS = 100
 _MOST_CONNECTIONS = 60
 """Of one login, as the gateways themselves allow (SGIP 1.3)."""
@@ -87,6 +88,17 @@ class SgipListener:
         if not (login and password) or login in self._guests:
             raise ValueError("the login is taken, or it or its password is empty")
         self._guests[login] = _Guest(password, intake)
+
+    async def finish(self, login: str) -> None:
+        """Read nothing more of a carrier; return when all that it brought is answered and the answers are there."""
+        guest = self._guests[login]
+        for visit in guest.visits:
+            guest.intake.leave(visit)
+            visit.hold_reading()
+        for visit in list(guest.visits):
+            await guest.intake.drained(visit)
+        # The carrier may go on to write, and is told that nobody reads that: by a reset, which overtakes answers.
+        await asyncio.sleep(_ARRIVAL_SECONDS)
 
     def dismiss(self, login: str) -> None:
         """Let the carrier in no more, and end its connections."""
@@ -286,6 +298,10 @@ class SgipListeners:
             listener.admit(settings.listener_login, settings.listener_password, intake)
         finally:
             self._close_if_empty(address)
+
+    async def finish(self, settings: LinkSettings) -> None:
+        """Answer what the link's carrier brought, and read nothing more of it; only for a link that has joined."""
+        await self._open[settings.listener_host, settings.listener_port].finish(settings.listener_login)
 
     def leave(self, settings: LinkSettings) -> None:
         """Let the link's carrier in no more; only for a link that has joined."""

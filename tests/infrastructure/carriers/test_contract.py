@@ -121,6 +121,14 @@ def rewrite(simulator: Simulator, script: Script) -> None:
     simulator.accounts[SYSTEM_ID].script = script
 
 
+def flood(simulator: Simulator, carrier_id: str) -> None:
+    """Receipts that the carrier brings as fast as they are answered."""
+    unknown = Submit(0, PHONE, b"")
+    for _ in range(FLOOD):
+        owed = simulator.speech.receipt(unknown, carrier_id, PlannedReceipt(0, "DELIVRD", "0"))
+        simulator.accounts[SYSTEM_ID].deliver(owed)
+
+
 def test_every_protocol_that_a_link_may_speak_is_in_this_contract():
     assert set(PROTOCOLS) == set(DIALECTS)
 
@@ -354,10 +362,7 @@ def test_a_flood_of_receipts_stops_the_reading_until_they_are_stored(protocol):
 
             our.store = wait_and_keep
             (answer,) = await our.send(part())
-            unknown = Submit(0, PHONE, b"")
-            for _ in range(FLOOD):
-                owed = simulator.speech.receipt(unknown, answer.carrier_id, PlannedReceipt(0, "DELIVRD", "0"))
-                simulator.accounts[SYSTEM_ID].deliver(owed)
+            flood(simulator, answer.carrier_id)
             await until(lambda: our.link.waiting_receipts > 50)
             assert our.link.waiting_receipts < FLOOD
             may_store.set()
@@ -598,6 +603,28 @@ def test_closing_finishes_the_window_and_takes_leave(protocol):
             assert {type(future.result()) for future in futures} == {Taken}
             assert our.phases[-1] is LinkPhase.CLOSED
             await until(lambda: not simulator.peers)
+
+    uvloop.run(play())
+
+
+def test_a_carrier_that_brings_on_and_on_is_taken_leave_of_too(protocol):
+    async def play() -> None:
+        there, here = meeting(protocol)
+        async with await serve(carrier(protocol=protocol, receipt_window=32, **there)) as simulator:
+            async with desk(simulator.port, protocol=protocol, **here) as our:
+
+                async def keep_slowly(batch) -> None:
+                    await asyncio.sleep(0.02)
+                    await our.keep(batch)
+
+                our.store = keep_slowly
+                (answer,) = await our.send(part())
+                flood(simulator, answer.carrier_id)
+                await until(lambda: len(our.receipts) > 100)
+            assert simulator.accounts[SYSTEM_ID].unbinds == 1
+            assert simulator.owed(SYSTEM_ID) > 0
+            unacknowledged = 0 if PROTOCOLS[protocol].carrier_comes else 32
+            assert len(our.receipts) - simulator.counters.receipts_acked <= unacknowledged
 
     uvloop.run(play())
 

@@ -444,7 +444,7 @@ def test_closing_does_not_wait_for_ever(run):
             async with desk(simulator.port, close_timeout_seconds=0.1) as our:
                 await our.link.ready()
                 future = our.link.submit(part())
-            assert future.result() == InDoubt("link closed")
+            assert future.result() == InDoubt("unbound")
 
     run(play())
 

@@ -376,6 +376,29 @@ def test_our_unbind_ends_the_session_with_its_answer():
     assert play.hears(Pdu("unbind_resp", unbind.sequence)) == [Closed("unbound")]
 
 
+def test_what_the_carrier_brought_before_it_let_us_go_is_answered_yet():
+    play = Play()
+    (event,) = play.session.receive(GOLDEN["deliver_sm_dlr_tlv"], 0.0)
+    play.session.unbind(0.0)
+    (unbind,) = play.sent()
+    assert play.hears(Pdu("unbind_resp", unbind.sequence)) == []
+    assert play.session.tick(0.5) == []
+    play.session.answer_delivery(event.delivery, stored=True)
+    assert play.session.take_output() == GOLDEN["deliver_sm_resp"]
+    assert play.session.tick(0.6) == [Closed("unbound")]
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_who_has_let_us_go_is_not_kept_for_ever_by_what_is_not_stored(hangs_up):
+    play = Play()
+    play.session.receive(GOLDEN["deliver_sm_dlr_tlv"], 0.0)
+    play.session.unbind(0.0)
+    (unbind,) = play.sent()
+    assert play.hears(Pdu("unbind_resp", unbind.sequence)) == []
+    ended = play.session.lost("connection lost") if hangs_up else play.session.tick(2.0)
+    assert ended == [Closed("unbound")]
+
+
 def test_a_carrier_that_does_not_know_unbind_lets_us_go_all_the_same():
     play = Play()
     play.session.unbind(0.0)

@@ -304,7 +304,7 @@ def test_nobody_is_acknowledged_before_the_books_have_it():
             await carrier_.ask(bind("smg"))
             books.may_store.clear()
             carrier_.say(report(5))
-            await until(lambda: books.intake._idle.is_set() is False)
+            await until(lambda: books.intake._owed.total() == 1)
             # Its answer comes at once, so it overtakes that of the receipt before it.
             assert await carrier_.ask(UserReport(sequence=6, phone="1")) == UserReportResp(sequence=6)
             books.may_store.set()
@@ -358,7 +358,7 @@ def test_a_carrier_that_leaves_before_it_has_its_answers_gets_them_first():
             await carrier_.ask(bind("smg"))
             books.may_store.clear()
             carrier_.say(report(5), report(6), Unbind(sequence=7))
-            await until(lambda: len(books.intake) + books.intake._idle.is_set() == 0)
+            await until(lambda: books.intake._owed.total() == 2 and not len(books.intake))
             books.may_store.set()
             answers = [await carrier_.hear() for _ in range(3)]
             assert answers == [
