@@ -47,7 +47,7 @@ def show_one(row: Row, *, as_json: bool) -> None:
         return
     grid = Table.grid(padding=(0, 2))
     for key, value in row.items():
-        shown = str(value) if key.endswith("year") else cell(value)
+        shown = str(value) if key.endswith(("year", "port")) else cell(value)
         grid.add_row(f"[bold]{key.replace('_', ' ')}[/]", shown)
     console().print(grid)
 

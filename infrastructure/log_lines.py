@@ -14,7 +14,10 @@ from types import TracebackType
 from typing import Any, TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
-_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-zA-Z])[0-9a-f]{32}(?![0-9a-zA-Z])")
+_OURS = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-zA-Z])[0-9a-f]{32}(?![0-9a-zA-Z])"
+    r"|(?<![\w.+-])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![\w.-])"
+)
 _KEY = re.compile(r"sl_[A-Za-z0-9_-]*|(?i:bearer)\s+\S+")
 _DIGITS = re.compile(r"\d(?:[ ().+-]{0,2}\d){7,}")
 _URL_QUERY = re.compile(r"\?[^\s\"']*")
@@ -24,11 +27,11 @@ _FRAMES = 12
 
 
 def clean(text: str) -> str:
-    """A string without what must not be in a log. Ids of ours (UUIDs, 32 hexadecimal digits) stay."""
+    """A string without what must not be in a log. Ids of ours (UUIDs, 32 hexadecimal digits) and dates stay."""
     text = _FOREIGN.sub("?", _URL_QUERY.sub("?", _KEY.sub("[key]", text)))
     kept: list[str] = []
     start = 0
-    for found in _ID.finditer(text):
+    for found in _OURS.finditer(text):
         kept += (_DIGITS.sub("[digits]", text[start : found.start()]), found[0])
         start = found.end()
     kept.append(_DIGITS.sub("[digits]", text[start:]))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from dramatiq.errors import Retry
+
 from application.carriage import Answer, PartKey, Receipt, Reply, Taken
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
@@ -44,8 +46,8 @@ _LONGEST_REASON = 200
 _log = logging.getLogger(__name__)
 
 
-class LinkGone(Exception):  # noqa: N818
-    """The connection of a job is not here any more; the job goes back to its queue."""
+class LinkGone(Retry):
+    """The connection of a job is not here any more; the job goes back to its queue. To dramatiq that is no failure."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

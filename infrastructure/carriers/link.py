@@ -311,7 +311,7 @@ class CarrierLink:
         self._renewing = False
 
     def _say(self, phase: LinkPhase, reason: str = "") -> None:
-        _log.info("link %s: %s %s", self._settings.name, phase, reason)
+        _log.info("link %s: %s", self._settings.name, f"{phase} {reason}".rstrip())
         self._on_state(LinkState(phase, reason))
 
     # Handing over.

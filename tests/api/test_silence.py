@@ -182,6 +182,13 @@ def test_ids_of_ours_stay_readable():
     assert clean(ids) == ids
 
 
+def test_a_date_stays_readable_where_it_is_one():
+    assert clean("sealed 1 days before 2026-11-30") == "sealed 1 days before 2026-11-30"
+    assert clean("2026-11-30 13800138000") == "2026-11-30 [digits]"
+    for number in ("+2026-11-30", "2026-11-301", "2026-11-30-13800138", "8613800-2026-11-30"):
+        assert clean(number) == "[digits]" or clean(number) == "+[digits]", number
+
+
 def test_a_long_line_is_cut():
     record = logging.makeLogRecord({"msg": "x" * 10_000, "name": "n", "levelname": "INFO"})
     assert len(json.loads(JsonLines().format(record))["message"]) == log_lines.MAX_LENGTH

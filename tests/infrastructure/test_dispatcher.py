@@ -272,9 +272,9 @@ def test_messages_that_no_link_takes_are_one_line_for_each_carrier(post, caplog)
         for number in range(50)
     ]
     assert post.dispatcher.dispatch(nobody) == 0
-    lines = [record.getMessage() for record in caplog.records if "no link takes" in record.message]
+    lines = [record.getMessage() for record in caplog.records if "no route has" in record.message]
     assert sorted(lines) == [
-        f"no link takes {carrier}: 50 messages wait for the sweep"
+        f"no route has an enabled link for {carrier}: 50 messages wait for the sweep"
         for carrier in sorted((Carrier.TELECOM, Carrier.BROADNET))
     ]
 
