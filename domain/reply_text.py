@@ -31,6 +31,9 @@ _GSM_EXTENSION = {
     0x65: "€",
 }
 
+_OTHERWISE_IN_GSM = frozenset(octet for octet in range(0x20, 0x80) if _GSM[octet] != chr(octet))
+"""Their characters in ASCII have controls and escapes in the GSM alphabet, by which it is known."""
+
 _REFERENCE_OCTETS = {0x00: 1, 0x08: 2}
 
 _NO_MORE = frozenset(
@@ -74,12 +77,15 @@ def read(payload: bytes, coding: int, *, gsm: bool = False) -> Read:
     """The text of some octets. What cannot be read shows as U+FFFD, what is no text (binary) as nothing.
 
     `gsm` says that coding 0 is the GSM alphabet. Gateways send GBK under coding 0, so octets beyond ASCII are
-    tried as that; such a guess is not exact.
+    tried as that; such a guess is not exact. Nor is any of octets that are other characters in ASCII: many gateways
+    mean that by 0, and what a phone in this country writes is a dollar rather than a ¤.
     """
     if coding in _UCS2:
         found = _strictly(payload[: len(payload) // 2 * 2], "utf-16-be", whole=len(payload) % 2 == 0)
     elif coding == _GBK:
         found = _strictly(payload, "gb18030")
+    elif coding == _DEFAULT and gsm and payload.isascii() and not _has_controls(payload):
+        found = Read(payload.decode(), exact=_OTHERWISE_IN_GSM.isdisjoint(payload))
     elif coding == _DEFAULT and gsm:
         found = _gsm(payload)
     elif coding == _ASCII and gsm and _has_controls(payload):

@@ -98,3 +98,17 @@ def test_no_header_is_beyond_reading(payload):
 )
 def test_a_reply_that_consists_of_a_word_for_no_more_is_known_by_it(text, word):
     assert keyword(text) == word
+
+
+@pytest.mark.parametrize("text", ["Yes, I will come @ 5 {ok} [1] ~ 10$", "a_b", "x|y^z\\`"])
+def test_ascii_under_the_number_of_the_gsm_alphabet_is_read_as_such_and_called_a_guess(text: str):
+    assert read(text.encode(), 0, gsm=True) == Read(text, exact=False)
+
+
+def test_the_gsm_alphabet_is_known_by_its_controls_and_escapes():
+    assert read(b"\x00 10\x02 \x1b(a\x1b)", 0, gsm=True) == Read("@ 10$ {a}", exact=True)
+    assert read(b"\x04[", 0, gsm=True) == Read("èÄ", exact=True)
+
+
+def test_what_both_alphabets_read_alike_is_no_guess():
+    assert read(b"OK, 100% (see #5)\r\n", 0, gsm=True) == Read("OK, 100% (see #5)\r\n", exact=True)
