@@ -86,7 +86,9 @@ class Dispatcher:
             else:
                 groups[choice.link, job.lane, job.delay_seconds, _via(choice)].append(job.message)
         for carrier, count in without.items():
-            _log.warning("no route has an enabled link for %s: %d messages wait for the sweep", carrier, count)
+            _log.warning(
+                "no route has an enabled link for %s: %d messages wait for the sweep", carrier, count
+            )
         for (link, lane, delay, via), messages in groups.items():
             for start in range(0, len(messages), self._job_messages):
                 enqueue(

@@ -247,18 +247,18 @@ class _Talk:
             async for heard in listening:
                 match heard:
                     case BindAnswered() if heard.sequence == sequence:
-                        return self._let_in(heard.refusal, again=heard.again)
+                        return self._let_in(heard.refusal, again=heard.again, note=heard.note)
                     case Rejected() if heard.sequence in (0, sequence):
                         return self._let_in(heard.code)
                     case UnbindAsked():
                         raise _Ended(Outcome.CLOSED, "the carrier took leave before it answered the login")
         raise self._silent("the login")
 
-    def _let_in(self, refusal: str, *, again: bool = False) -> str:
+    def _let_in(self, refusal: str, *, again: bool = False, note: str = "") -> str:
         if refusal:
             words = f"refused with {refusal}: {meaning(self._settings.protocol, refusal)}"
             raise _Ended(Outcome.REFUSED, words, code=refusal, again=again)
-        return "the carrier let us in"
+        return f"the carrier let us in, but {note}" if note else "the carrier let us in"
 
     async def _keep_alive(self, question: bytes) -> str:
         """Some gateways answer the question with the same question, which is a sign of life as good as any."""

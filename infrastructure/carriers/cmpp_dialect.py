@@ -42,6 +42,7 @@ __all__ = ["CmppDialect"]
 _OLDER: Version = 0x20
 _NEWER: Version = 0x30
 _VERSIONS: dict[str, Version] = {"cmpp20": _OLDER, "cmpp30": _NEWER}
+_TITLES = {"cmpp20": "CMPP 2.0", "cmpp30": "CMPP 3.0"}
 
 _OK = 0
 _DUPLICATE_SEQUENCE, _TOO_FAST = 3, 8
@@ -49,7 +50,7 @@ _RETRYABLE = frozenset({_DUPLICATE_SEQUENCE, _TOO_FAST})
 _NOT_AUTHENTICATED = 3
 _BAD_CREDENTIALS = frozenset({2, _NOT_AUTHENTICATED})
 _VERSION_TOO_HIGH = 4
-_NARROW_CONNECT_RESP = 30
+_NARROW_CONNECT_RESP, _WIDE_CONNECT_RESP = 30, 33
 
 _ASCII = 0
 _LONGEST_ASCII, _LONGEST_OTHER = 159, 140
@@ -68,8 +69,8 @@ class CmppDialect:
     `now` is the time of day: the connect and the end of a part's validity are written in China's time.
     Message ids are decimal texts, as carriers write 64-bit numbers in their own lists; 0 is no id.
     Sequence numbers go on over the connections of a link, since gateways refuse one that they remember.
-    A carrier that does not speak 3.0 after all is spoken to in 2.0. An account shorter than its field goes into
-    the digest bare, as most gateways want it; one that refuses it so gets it once with the field's NULs.
+    A carrier that shows that it speaks the other version is spoken to in that. An account shorter than its field
+    goes into the digest bare, as most gateways want it; one that refuses it so gets it once with the field's NULs.
     """
 
     def __init__(self, settings: LinkSettings, now: Callable[[], datetime]) -> None:
@@ -144,22 +145,30 @@ class CmppDialect:
         except ProtocolError as error:
             return Noise(self._complaint(frame, error))
         if isinstance(pdu, ConnectResp):
-            return self._bind_answered(pdu, narrow=len(frame) == _NARROW_CONNECT_RESP)
+            return self._bind_answered(pdu, octets=len(frame))
         return self._meaning(pdu)
 
-    def _bind_answered(self, pdu: ConnectResp, *, narrow: bool) -> BindAnswered:
+    def _bind_answered(self, pdu: ConnectResp, *, octets: int) -> BindAnswered:
         if pdu.status != _OK:
             again = self._rewords(pdu.status)
             bad = pdu.status in _BAD_CREDENTIALS and not again
             return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=bad, again=again)
-        if narrow and pdu.version < _NEWER and self._version == _NEWER:
+        if self._version == _NEWER and octets == _NARROW_CONNECT_RESP and pdu.version < _NEWER:
             self._speak(_OLDER)
+        elif self._version == _OLDER and octets == _WIDE_CONNECT_RESP and pdu.version >= _NEWER:
+            self._speak(_NEWER)
         self._note_authenticator(pdu)
-        return BindAnswered(pdu.sequence)
+        return BindAnswered(pdu.sequence, note=self._other_version())
+
+    def _other_version(self) -> str:
+        if self._version == self._agreed:
+            return ""
+        said, name = next((_TITLES[name], name) for name, each in _VERSIONS.items() if each == self._version)
+        return f"it speaks {said}, and so do we: configure the link as {name}"
 
     def _rewords(self, status: int) -> bool:
         """Whether the next connect says another version, or the digest in the other way, for the first time."""
-        if status == _VERSION_TOO_HIGH and self._agreed == _NEWER:
+        if status == _VERSION_TOO_HIGH and _NEWER in (self._agreed, self._version):
             self._speak(_OLDER if self._version == _NEWER else _NEWER)
             return self._version == _OLDER
         if status == _NOT_AUTHENTICATED and len(self._settings.system_id) < cmpp.ACCOUNT_OCTETS:
@@ -168,7 +177,9 @@ class CmppDialect:
         return False
 
     def _speak(self, version: Version) -> None:
-        """What a carrier writes into Version alone says nothing; its refusal does, and an answer of 2.0 in 2.0."""
+        """What a carrier writes into Version alone says nothing; its refusal does, and an answer that is in the
+        layout of the version it says. One that reads our submits in the other version may take them, and send
+        nothing to nobody."""
         self._version = version
         _log.warning("link %s: its carrier wants CMPP of version 0x%x", self._settings.name, version)
 

@@ -27,12 +27,14 @@ class BindAnswered:
     """The carrier's answer to our bind; `refusal` is its code, empty when we are in.
 
     `again` says that the next bind will be worded otherwise, because of this refusal: it is worth a connection.
+    `note` is what an operator should know though we are in, in words.
     """
 
     sequence: int
     refusal: str = ""
     bad_credentials: bool = False
     again: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,16 +39,18 @@ _CMPP = {
 _SGIP = {
     "1": _PASSWORD,
     "2": "the account is logged in already: it allows no further connection",
-    "3": _TOO_MANY,
+    "3": f"{_TOO_MANY}; at gateways with CMPP's numbers the account or the password is wrong",
     "4": "the carrier does not take this kind of login (an SP's, type 1)",
-    "5": "the carrier cannot read the bind",
+    "5": f"the carrier cannot read the bind; at gateways with CMPP's numbers {_TOO_MANY}",
     "11": _NOT_NOW,
     "32": "the carrier cannot read the bind",
     "34": "too many logins in a short time: wait",
 }
 _SMGP = {
     "1": _NOT_NOW,
-    "2": _TOO_MANY,
+    "2": f"{_TOO_MANY}; at gateways with CMPP's numbers the account is not known",
+    "3": "a number of CMPP's: the account or the password is wrong, or our clock differs too much",
+    "5": f"a number of CMPP's: often {_TOO_MANY}",
     "10": "the carrier cannot read the login",
     "11": "the carrier does not know the login: is it SMGP 3.0, and may the account log in for this direction"
     " (receivers)?",

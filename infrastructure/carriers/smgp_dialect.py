@@ -60,10 +60,14 @@ _MODES: dict[Direction, int] = {"send": 0, "receive": 1, "both": 2}
 _OK, _BUSY, _TOO_MANY_CONNECTIONS = 0, 1, 2
 _DUPLICATE_SEQUENCE = 12
 _WRONG_ADDRESS, _NOT_AUTHENTICATED = 20, 21
+_NOT_AUTHENTICATED_IN_CMPP = 3
+"""Gateways for several protocols answer with CMPP's numbers; the document has no 3."""
 _WRONG_HOUR, _DAILY_VOLUME = 74, 75
 _THROTTLED = frozenset({_BUSY})
 _RETRYABLE = _THROTTLED | {_TOO_MANY_CONNECTIONS, _DUPLICATE_SEQUENCE, _WRONG_HOUR, _DAILY_VOLUME}
-_BAD_CREDENTIALS = frozenset({_WRONG_ADDRESS, _NOT_AUTHENTICATED})
+_REJECTED_DIGEST = frozenset({_NOT_AUTHENTICATED, _NOT_AUTHENTICATED_IN_CMPP})
+_BAD_CREDENTIALS = _REJECTED_DIGEST | {_WRONG_ADDRESS}
+_VERSION = 0x30
 
 _LONGEST_CONTENT = 140
 _FREE, _NO_FEE = "00", "000000"
@@ -173,13 +177,17 @@ class SmgpDialect:
     def _bind_answered(self, pdu: LoginResp) -> BindAnswered:
         """A wrong digest of the carrier's is only noted: there are gateways that compute it in their own way."""
         if pdu.status != _OK:
-            again = pdu.status == _NOT_AUTHENTICATED and self._rewords()
+            again = pdu.status in _REJECTED_DIGEST and self._rewords()
             bad = pdu.status in _BAD_CREDENTIALS and not again
             return BindAnswered(pdu.sequence, str(pdu.status), bad_credentials=bad, again=again)
         right = smgp.server_authenticator(pdu.status, self._authenticator, self._settings.password)
         if pdu.authenticator != right:
             _log.info("link %s: the carrier's authenticator is not the specification's", self._settings.name)
-        return BindAnswered(pdu.sequence)
+        note = ""
+        if 0 < pdu.version < _VERSION:
+            note = f"it speaks SMGP {pdu.version >> 4}.{pdu.version & 15}, which we do not: it may not read our submits"
+            _log.warning("link %s: the carrier let us in, but %s", self._settings.name, note)
+        return BindAnswered(pdu.sequence, note=note)
 
     def _rewords(self) -> bool:
         """Whether the next login makes the digest in the other way, for the first time."""

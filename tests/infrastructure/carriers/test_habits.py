@@ -73,7 +73,8 @@ def test_a_carrier_that_finds_our_version_too_high_is_spoken_to_in_the_older_one
 
 def test_a_carrier_that_welcomes_us_in_the_older_layout_and_version_is_answered_in_it():
     dialect = cmpp_dialect()
-    assert dialect.hear(cmpp.encode(ConnectResp(sequence=1, version=0x20), 0x20)) == BindAnswered(1)
+    welcome = dialect.hear(cmpp.encode(ConnectResp(sequence=1, version=0x20), 0x20))
+    assert welcome == BindAnswered(1, note="it speaks CMPP 2.0, and so do we: configure the link as cmpp20")
     submit = cmpp.decode(dialect.submit(2, part()), 0x20)
     assert submit.destinations == ("13800130000",)
 
@@ -83,6 +84,27 @@ def test_one_sign_of_the_older_version_alone_changes_nothing(layout: Version, ve
     dialect = cmpp_dialect()
     dialect.hear(cmpp.encode(ConnectResp(sequence=1, version=version), layout))
     assert cmpp.decode(dialect.submit(2, part()), 0x30).destinations == ("13800130000",)
+
+
+def test_a_carrier_that_welcomes_us_in_the_newer_layout_and_version_is_answered_in_it():
+    """It may well read a submit of 2.0 as one of 3.0, take it, and send nothing to nobody."""
+    dialect = cmpp_dialect("cmpp20")
+    welcome = dialect.hear(cmpp.encode(ConnectResp(sequence=1, version=0x30), 0x30))
+    assert welcome == BindAnswered(1, note="it speaks CMPP 3.0, and so do we: configure the link as cmpp30")
+    assert cmpp.decode(dialect.submit(2, part()), 0x30).destinations == ("13800130000",)
+    assert asked_version(dialect) == 0x30
+    too_high = cmpp.encode(ConnectResp(sequence=1, status=4, version=0x20), 0x20)
+    assert dialect.hear(too_high) == BindAnswered(1, "4", again=True)
+    assert asked_version(dialect) == 0x20
+    assert dialect.hear(too_high) == BindAnswered(1, "4")
+    assert asked_version(dialect) == 0x20
+
+
+@pytest.mark.parametrize(("layout", "version"), [(0x20, 0x30), (0x30, 0x20), (0x20, 0x20)])
+def test_one_sign_of_the_newer_version_alone_changes_nothing(layout: Version, version: int):
+    dialect = cmpp_dialect("cmpp20")
+    assert dialect.hear(cmpp.encode(ConnectResp(sequence=1, version=version), layout)) == BindAnswered(1)
+    assert cmpp.decode(dialect.submit(2, part()), 0x20).destinations == ("13800130000",)
 
 
 def test_a_link_of_the_older_version_stays_with_it():

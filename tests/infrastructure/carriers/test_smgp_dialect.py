@@ -109,7 +109,7 @@ def test_a_refusal_says_whether_to_try_again(status, retryable, throttled):
     assert dialect().hear(octets) == SubmitAnswered(7, Refused(str(status), retryable, throttled))
 
 
-@pytest.mark.parametrize(("status", "bad"), [(20, True), (21, True), (1, False), (22, False)])
+@pytest.mark.parametrize(("status", "bad"), [(20, True), (21, True), (3, True), (1, False), (22, False)])
 def test_a_refused_login_says_whether_the_credentials_are_to_blame(status, bad):
     octets = smgp.encode(LoginResp(sequence=1, status=status))
     assert dialect().hear(octets) == BindAnswered(1, str(status), bad_credentials=bad)
@@ -126,6 +126,13 @@ def test_a_short_account_is_tried_once_more_with_the_nuls_of_its_field_in_the_di
     assert smgp.decode(ours.bind(1)).authenticator == padded
     assert ours.hear(refusal) == BindAnswered(1, "21", bad_credentials=True)
     assert smgp.decode(ours.bind(1)).authenticator == bare
+
+
+def test_a_carrier_of_an_older_version_is_told_of(caplog):
+    heard = dialect().hear(smgp.encode(LoginResp(sequence=1, version=0x13)))
+    assert heard == BindAnswered(1, note="it speaks SMGP 1.3, which we do not: it may not read our submits")
+    assert "SMGP 1.3" in caplog.text
+    assert dialect().hear(smgp.encode(LoginResp(sequence=1, version=0))) == BindAnswered(1)
 
 
 def test_a_carrier_with_a_wrong_digest_is_let_through_and_noted(caplog):
