@@ -34,7 +34,7 @@ from infrastructure.carriers.dialect import (
 )
 from infrastructure.carriers.fixed_fields import absolute_time, month_stamp, with_country, without_country
 from infrastructure.carriers.framing import Framer, ProtocolError
-from infrastructure.carriers.receipt_text import carrier_time
+from infrastructure.carriers.receipt_text import carrier_time, usual_state
 from infrastructure.carriers.traffic import Answer, LinkSettings, Part, Receipt, Refused, Reply, Taken
 
 __all__ = ["CmppDialect"]
@@ -247,7 +247,7 @@ def _receipt(pdu: Deliver) -> Receipt:
         return Receipt(carrier_id="", status="UNKNOWN", phone=with_country(pdu.source))
     return Receipt(
         carrier_id=_id(report.message_id),
-        status=report.status.strip().upper() or "UNKNOWN",
+        status=usual_state(report.status) or "UNKNOWN",
         done_text=report.done_time,
         done_at=carrier_time(report.done_time),
         phone=with_country(report.destination or pdu.source),

@@ -8,18 +8,24 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-__all__ = ["CHINA", "ReceiptText", "carrier_time", "read_receipt_text"]
+__all__ = ["CHINA", "ReceiptText", "carrier_time", "read_receipt_text", "usual_state"]
 
 CHINA = timezone(timedelta(hours=8))
 
 _KEYS = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text"
 _SPELLED_OUT = {
     "DELIVERED": "DELIVRD",
+    "DELIVERD": "DELIVRD",
+    "DELIVER": "DELIVRD",
+    "DELIVED": "DELIVRD",
     "UNDELIVERED": "UNDELIV",
     "UNDELIVERABLE": "UNDELIV",
     "ACCEPTED": "ACCEPTD",
+    "ACCEPTE": "ACCEPTD",
     "REJECTED": "REJECTD",
+    "REJECTE": "REJECTD",
 }
+"""Words for the states, and what is left of them in seven octets."""
 _FIELD = re.compile(rf"(?<!\S)({_KEYS}):(?: {{0,4}}(?!(?:{_KEYS}):)(\S+))?", re.IGNORECASE)
 
 
@@ -30,6 +36,12 @@ class ReceiptText(NamedTuple):
     status: str
     error_code: str
     done_text: str
+
+
+def usual_state(text: str) -> str:
+    """A state in the letters of the documents, in capitals; one that is none of theirs is left as it is."""
+    state = text.strip().upper()
+    return _SPELLED_OUT.get(state, state)
 
 
 def read_receipt_text(text: str) -> ReceiptText:
@@ -43,9 +55,8 @@ def read_receipt_text(text: str) -> ReceiptText:
         if key == "text":
             break
         found.setdefault(key[:4], match[2] or "")
-    status = found.get("stat", "").upper()
     return ReceiptText(
-        found.get("id", ""), _SPELLED_OUT.get(status, status), found.get("err", ""), found.get("done", "")
+        found.get("id", ""), usual_state(found.get("stat", "")), found.get("err", ""), found.get("done", "")
     )
 
 

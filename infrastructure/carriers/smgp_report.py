@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from infrastructure.carriers.fixed_fields import fixed
 from infrastructure.carriers.framing import ProtocolError
+from infrastructure.carriers.receipt_text import usual_state
 
 __all__ = ["SmgpReport", "encode_report", "read_report"]
 
@@ -63,13 +64,13 @@ def read_report(body: bytes) -> SmgpReport:
         plausible = placed or _WORD.fullmatch(status.encode("latin-1"))
         return SmgpReport(
             carrier_id,
-            status.upper() if plausible else "",
+            usual_state(status) if plausible else "",
             _text(fields[_ERR]) if plausible else "",
             _text(fields[_DONE]) if plausible else "",
         )
     return SmgpReport(
         carrier_id,
-        found.upper(),
+        usual_state(found),
         _value(body, rb"err", shift) or "",
         _value(body, rb"done[ _s]?date", shift) or "",
     )

@@ -1,5 +1,6 @@
 """Habits of gateways that the documents of their protocols do not show, and that cost nothing here."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -18,6 +19,8 @@ from infrastructure.carriers.smgp_dialect import SmgpDialect
 from infrastructure.carriers.smgp_pdus import Deliver as SmgpDeliver
 from infrastructure.carriers.smgp_pdus import LoginResp
 from infrastructure.carriers.smgp_pdus import SubmitResp as SmgpSubmitResp
+from infrastructure.carriers.smgp_report import SmgpReport, read_report
+from infrastructure.carriers.smgp_report import encode_report as encode_smgp_report
 from infrastructure.carriers.smpp_dialect import SmppDialect
 from infrastructure.carriers.smpp_pdus import BindResp, DeliverSm, SubmitSmResp
 from infrastructure.carriers.traffic import Receipt, Refused, Reply, Taken
@@ -135,6 +138,23 @@ def test_a_report_with_octets_behind_it_is_read():
 def test_a_report_that_ends_after_its_status_is_read():
     report = decode_report(encode_report(REPORT, 0x20)[:15])
     assert (report.message_id, report.status, report.done_time) == (7, "DELIVRD", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [("DELIVED", "DELIVRD"), ("deliver", "DELIVRD"), ("REJECTE", "REJECTD"), ("DB:0117", "DB:0117")],
+)
+def test_a_state_that_is_spelled_otherwise_is_that_of_the_document(written: str, status: str):
+    report = encode_report(replace(REPORT, status=written), 0x20)
+    heard = cmpp_dialect("cmpp20").hear(
+        cmpp.encode(Deliver(sequence=1, registered_delivery=1, content=report), 0x20)
+    )
+    assert isinstance(heard, Delivery)
+    assert heard.content.status == status
+    body = encode_smgp_report(
+        SmgpReport("00" * 10, written, "000", "2611231726"), submit_text="2611231726", text=""
+    )
+    assert read_report(body).status == status
 
 
 def test_a_text_is_not_taken_for_a_report():
