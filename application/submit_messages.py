@@ -134,7 +134,7 @@ class MessageSubmitter:
         self._context = Context(actor=f"link:{carriage.name}")
         self._run = run
         self._connection = connection
-        self._signs = signs
+        self.signs = signs
         self._starts = itertools.count(1)
 
     async def __call__(self, ids: Sequence[UUID], lane: Lane, via: Via = NOT_ROUTED) -> bool:
@@ -245,7 +245,7 @@ class MessageSubmitter:
     def _parts(self, state: Message, via: Via, phone: str, whole: str) -> tuple[Part, ...]:
         """The parts as they were counted; what the carrier writes itself is left out of the first one only."""
         pieces = text.split_ucs2(whole)
-        if self._signs:
+        if self.signs:
             pieces = (pieces[0].removeprefix(f"【{state.accepted.signature}】"), *pieces[1:])
         left = max(60, int((state.accepted.expires_at - self._now()).total_seconds()))
         reference = self._references.next(phone) if len(pieces) > 1 else 0

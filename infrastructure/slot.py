@@ -158,6 +158,21 @@ class Slot:
             self._consumers.start()
         self._tasks = [running, doubting, self._shared.background.spawn(self._consumers.keep)]
 
+    def adopt(self, configured: Configured) -> bool:
+        """Go by another configuration of the link, where that changes nothing of what was agreed with the carrier.
+
+        If it does, nothing is changed: the connection has to end, and to begin anew.
+        """
+        number = self._id.number
+        if not configured.keeps(self.configured, number):
+            return False
+        if configured != self.configured:
+            self.configured = configured
+            self._watch = self._shared.circuits.watch(configured)
+            self._submitter.signs = configured.signs
+            self.link.limit(configured.rate_of(number))
+        return True
+
     async def end(self, *, hurry: bool = False) -> None:
         """Take no more jobs, finish the window, unbind; what was not started goes back to its queue.
 

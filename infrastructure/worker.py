@@ -141,7 +141,7 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._lease_thread, ask)
 
     async def _look(self) -> None:
-        """Start connections that are new, end those that are changed or disabled; nobody waits for an end."""
+        """Start connections that are new, end those that are disabled or made otherwise; nobody waits for an end."""
         try:
             links = await self._platform.directory.links()
         except Exception as error:  # noqa: BLE001  (the database is away: the links go on)
@@ -154,7 +154,8 @@ class Worker:
             for number in range(1, link.configured.connections + 1)
         }
         for id_, slot in self._slots.items():
-            if not _as_configured(slot, wanted.get(id_)):
+            link = wanted.get(id_)
+            if id_ not in self._ends and (link is None or not slot.adopt(link.configured)):
                 self._end(id_)
         await self._share_out(wanted)
         await self._release_ports()
@@ -294,10 +295,6 @@ def _reply_recorder(platform: Platform) -> ReplyRecorder:
     store, vault, now = platform.store, platform.vault, platform.now
     origins = Origins(store=store, vault=vault, directory=platform.directory, now=now)
     return ReplyRecorder(store=store, vault=vault, origins=origins, now=now)
-
-
-def _as_configured(slot: Slot, link: Link | None) -> bool:
-    return link is not None and link.configured == slot.configured
 
 
 def _presence(link: str) -> str:

@@ -1,6 +1,6 @@
 """Configured connections to carriers: configuration and state changes are facts too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
 from domain.values import Carrier
@@ -104,6 +104,20 @@ class Configured:
     def direction(self, connection: int) -> Direction:
         """What one of its connections, from 1, is logged in for."""
         return direction_of(connection, connections=self.connections, receivers=self.receivers)
+
+    def rate_of(self, connection: int) -> float:
+        """Parts a second that one of its connections may send; 0 where there is no limit, or it only receives."""
+        return 0.0 if self.direction(connection) == "receive" else self.rate_per_second / self.senders
+
+    def keeps(self, before: "Configured", connection: int) -> bool:
+        """Whether a connection that was made as it was `before` can stay: it would be made in no other way."""
+        ours_alone = {name: getattr(self, name) for name in _OURS_ALONE}
+        same_login = self.direction(connection) == before.direction(connection)
+        return same_login and replace(before, **ours_alone) == self
+
+
+_OURS_ALONE = ("carriers", "rate_per_second", "breaker", "signs", "connections", "receivers")
+"""What nothing is agreed about between a connection and the carrier's end of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,11 @@ class CarrierLink:
         """Parts a second that are allowed now; infinite without a limit, 0 where it only receives."""
         return 0.0 if self._settings.direction == "receive" else self._bucket.rate
 
+    def limit(self, rate_per_second: float) -> None:
+        """Another rate from now on, 0 for none; what the carrier's haste has taken off the old one is forgotten."""
+        self._bucket = TokenBucket(rate_per_second, now=self._clock())
+        self._wake()
+
     @property
     def pending(self) -> int:
         """Parts on the wire that wait for an answer."""

@@ -21,10 +21,10 @@ from domain.aggregates import fold, message
 from domain.aggregates.link import Link
 from domain.aggregates.message import Status
 from domain.aggregates.route import Fitness
-from domain.events.link import Configured, Inbound
+from domain.events.link import Breaker, Configured, Inbound
 from domain.events.message import SubmissionStarted
 from domain.recorded import Context
-from domain.values import Lane
+from domain.values import Carrier, Lane
 from infrastructure import jobs, slot
 from infrastructure import worker as worker_process
 from infrastructure.bootstrap import Platform, platform
@@ -239,6 +239,36 @@ def test_a_link_that_is_drained_goes_on_to_receive(ours: Platform):
             await drain_link(ours.store, name=LINK, reason="test", context=BY)
             assert simulator.counters.receipts_sent == 0
             await all_delivered(ours, ids)
+
+    asyncio.run(play())
+
+
+def test_a_change_that_is_ours_alone_keeps_the_connections_that_stand(ours: Platform):
+    async def play() -> None:
+        await make_sample(ours)
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            first = to(ours, simulator.port, connections=2)
+            await configure(ours, first)
+            worker = running.start()
+            await until(lambda: bound(simulator) == 2)
+            one = worker._slots[SlotId(LINK, 1)]
+            second = replace(
+                first,
+                rate_per_second=90,
+                breaker=Breaker(least=7),
+                carriers=(Carrier.MOBILE,),
+                signs=True,
+                connections=3,
+            )
+            await configure(ours, second)
+            await until(lambda: bound(simulator) == 3)
+            assert (simulator.counters.binds, worker._slots[SlotId(LINK, 1)]) == (3, one)
+            assert one.link.rate == 30
+            assert one._submitter.signs
+            assert one._watch.configured.breaker.least == 7
+            await all_delivered(ours, await accept(ours, 5))
+            await configure(ours, replace(second, window=3))
+            await until(lambda: simulator.counters.binds == 6 and bound(simulator) == 3)
 
     asyncio.run(play())
 
