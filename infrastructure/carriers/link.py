@@ -16,6 +16,7 @@ from infrastructure.carriers.encryption import encryption
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.intake import Intake, StoreReceipts, StoreReplies
+from infrastructure.carriers.leaving import take_leave
 from infrastructure.carriers.session import (
     IDLE,
     Answered,
@@ -43,8 +44,6 @@ from infrastructure.carriers.traffic import (
 
 __all__ = ["CarrierLink", "LinkClosedError"]
 
-_FAREWELL_SECONDS = 2.0
-"""How long a carrier may take to let us go."""
 _log = logging.getLogger(__name__)
 
 
@@ -211,8 +210,12 @@ class CarrierLink:
         self._drop_queue("link closed")
         if self._connecting is not None:
             self._connecting.reschedule(asyncio.get_running_loop().time())
-        if self._connection is not None:
-            await self._leave(self._connection, hurry)
+        if (connection := self._connection) is not None:
+            if connection.bound and not hurry:
+                listeners = self._listeners if self._listens else None
+                happened, intake = self._something_happened, self._intake
+                await take_leave(connection, self._settings, happened, intake=intake, listeners=listeners)
+            connection.give_up("link closed")
         if self._running:
             await self._ended.wait()
 
@@ -287,27 +290,6 @@ class CarrierLink:
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
-
-    async def _leave(self, connection: Connection, hurry: bool) -> None:
-        if connection.bound and not hurry:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.close_timeout_seconds):
-                    await self._finish(connection)
-            connection.resume_reading()
-            connection.unbind()
-            await asyncio.wait([connection.closed], timeout=_FAREWELL_SECONDS)
-        connection.give_up("link closed")
-
-    async def _finish(self, connection: Connection) -> None:
-        """Wait for the answers of the carrier, and answer it. One that brings on and on is read no more meanwhile."""
-        while connection.pending:
-            self._something_happened.clear()
-            await self._something_happened.wait()
-        if self._listens:
-            await self._listeners.finish(self._settings)
-        self._intake.leave(connection)
-        connection.hold_reading()
-        await self._intake.drained(connection)
 
     def _note_bound(self) -> None:
         """Nobody has to hear that an idle connection made room for the next one."""
