@@ -5,7 +5,7 @@ belongs to one that gives no sign of life any more, and goes back to its queue a
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from uuid import uuid4
@@ -35,11 +35,14 @@ def _broken_line() -> Iterator[None]:
 class LineConsumer(_RedisConsumer):
     """Fetches jobs of one queue until the line breaks."""
 
+    poll_ms: Callable[[], int] | None = None
     _next_sign = 0.0
 
     def __next__(self) -> "dramatiq.MessageProxy | None":
         """The next job, or None where there is none for now."""
         self.misses = max(self.misses, _MISSES)
+        if self.poll_ms is not None:
+            self.timeout = self.poll_ms()
         with _broken_line():
             found: dramatiq.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
             if found is None and self.outstanding_message_count >= self.prefetch:
@@ -72,6 +75,10 @@ class LineConsumer(_RedisConsumer):
 class LineBroker(RedisBroker):
     """Raises dramatiq's ConnectionClosed wherever Redis is away, late or not able."""
 
+    poll_ms: Callable[[], int] | None = None
+    """The longest wait between two looks at a queue, which may change; for jobs that are delayed, and where it is
+    not said, that of the threads that do the jobs."""
+
     @property
     def consumer_class(self) -> type[LineConsumer]:
         """What `consume` makes."""
@@ -85,7 +92,10 @@ class LineBroker(RedisBroker):
         """A consumer of a queue, under a name that no other has or had."""
         own = copy(self)
         own.broker_id = str(uuid4())
-        return LineConsumer(own, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        consumer = LineConsumer(own, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        if queue_name not in self.delay_queues:
+            consumer.poll_ms = self.poll_ms
+        return consumer
 
     def enqueue(
         self, message: "dramatiq.Message[None]", *, delay: int | None = None

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import dramatiq
 
@@ -15,13 +16,15 @@ from domain.values import Lane
 from infrastructure.jobs import Handle, define_submit, make_broker, queue_name
 
 _LOOK_SECONDS = 1.0
+_REST_MS = 250
+"""How long a thread without work sleeps before it asks whether it should end: a job wakes it at once."""
 _log = logging.getLogger(__name__)
 
 
 class Consumers:
     """Runs from `start` to `stop`. `handle` is called in their threads, `threads` at once for each lane.
 
-    An idle thread looks at its queue every `poll_ms`.
+    While nothing comes a queue is looked at every `poll_ms`, which is asked from their threads each time.
     """
 
     def __init__(
@@ -68,10 +71,11 @@ class Consumers:
     def _consume(self, lane: Lane) -> dramatiq.Worker:
         queue = queue_name(self._link, lane)
         broker = make_broker(self._redis_url, realm=self._realm)
+        broker.poll_ms = partial(self._poll_ms, lane)
         define_submit(broker, self._handle)
         broker.declare_queue(queue)
         consumer = dramatiq.Worker(
-            broker, queues={queue}, worker_timeout=self._poll_ms(lane), worker_threads=self._threads
+            broker, queues={queue}, worker_timeout=_REST_MS, worker_threads=self._threads
         )
         consumer.start()
         return consumer

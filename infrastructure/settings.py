@@ -45,7 +45,12 @@ class Settings(BaseSettings):
     group_entries: int = Field(1_000, ge=1, le=10_000, description="most entries in one transaction")
     job_messages: int = Field(100, ge=1, le=1_000, description="messages in one job")
     worker_threads: int = Field(4, ge=1, le=32, description="threads a worker gives each lane of a link")
-    worker_poll_ms: int = Field(40, ge=1, le=1_000, description="longest wait between looks at a queue")
+    worker_poll_ms: int = Field(
+        40,
+        ge=1,
+        le=1_000,
+        description="longest wait between looks at a queue, of one connection; several of a link take turns",
+    )
     follow_poll_ms: int = Field(100, ge=10, le=2_000, description="longest wait of a follower for the log")
     page_events: int = Field(4_000, ge=10, le=50_000, description="events a projection applies at once")
 

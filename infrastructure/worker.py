@@ -74,6 +74,7 @@ class Worker:
             background=self._background,
             circuits=self._circuits,
             holds=self._leases.holds,
+            senders=Counter(),
             worker=f"{socket.gethostname()}:{os.getpid()}",
             on_change=self._figures.soon,
         )

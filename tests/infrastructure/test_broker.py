@@ -23,6 +23,8 @@ from tests.support.silent_line import SilentLine, silent_redis_line
 LANE = Lane.BATCH
 QUEUE = "dramatiq:one.batch"
 DELAYED = f"{QUEUE}.DQ"
+_PAUSE_MS = 100
+"""Longer than a consumer here is ever away from Redis."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +76,9 @@ class Bench:
         return jobs.waiting(self.broker, link="one", lane=LANE) == 0
 
     def reset_everybody(self) -> None:
-        """Every other socket to this database is reset."""
+        """Every other socket to this database is reset, while those who look at a queue wait for an answer."""
+        self.redis.client_pause(_PAUSE_MS, all=False)
+        time.sleep(_PAUSE_MS / 2_000)
         own = self.redis.client_id()
         number = self.redis.connection_pool.connection_kwargs.get("db") or 0
         for client in self.redis.client_list():

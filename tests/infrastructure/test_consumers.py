@@ -1,6 +1,7 @@
 """The consumers of a connection: one that died comes back, and none keeps its connection from ending."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -77,7 +78,7 @@ def test_the_connection_ends_though_a_job_does_not(redis_url: str, broker: Redis
         async with running(redis_url, handle) as made:
             enqueue(broker)
             await until(begun.is_set)
-            await made.stop(0.1)
+            await made.stop(5)
             assert not free.is_set()
             free.set()
 
@@ -103,3 +104,26 @@ def test_the_connection_ends_though_its_consumers_cannot(
     assert [record.getMessage() for record in caplog.records if record.name == consumers.__name__] == [
         "a consumer did not end as it should: OSError" for _ in Lane
     ]
+
+
+def test_how_often_an_empty_queue_is_looked_at_may_change(redis_url: str):
+    asked, wait = itertools.count(), [10]
+    last = 0
+
+    def poll_ms(_: Lane) -> int:
+        nonlocal last
+        last = next(asked)
+        return wait[0]
+
+    async def play() -> None:
+        made = Consumers("one", lambda *_: None, redis_url=redis_url, realm="", threads=1, poll_ms=poll_ms)
+        made.start()
+        await until(lambda: last > 50)
+        wait[0] = 2_000
+        await asyncio.sleep(1.0)
+        since = last
+        await asyncio.sleep(1.0)
+        assert last - since < 20
+        await made.stop(5)
+
+    asyncio.run(play())

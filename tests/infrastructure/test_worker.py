@@ -266,6 +266,7 @@ def test_a_change_that_is_ours_alone_keeps_the_connections_that_stand(ours: Plat
             assert one.link.rate == 30
             assert one._submitter.signs
             assert one._watch.configured.breaker.least == 7
+            assert one._poll_ms(Lane.REALTIME) == 2 * ours.settings.worker_poll_ms
             await all_delivered(ours, await accept(ours, 5))
             await configure(ours, replace(second, window=3))
             await until(lambda: simulator.counters.binds == 6 and bound(simulator) == 3)
@@ -278,10 +279,11 @@ def test_fewer_connections_take_effect_without_a_restart_and_a_disabled_link_has
         await make_sample(ours)
         async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
             await configure(ours, to(ours, simulator.port, connections=CONNECTIONS))
-            running.start()
+            worker = running.start()
             await until(lambda: bound(simulator) == CONNECTIONS)
             await configure(ours, to(ours, simulator.port, connections=1))
             await until(lambda: bound(simulator) == 1)
+            assert worker._slots[SlotId(LINK, 1)]._poll_ms(Lane.REALTIME) == ours.settings.worker_poll_ms
             await all_delivered(ours, await accept(ours, 20))
             await disable_link(ours.store, name=LINK, reason="test", context=BY)
             await until(lambda: bound(simulator) == 0)
