@@ -81,8 +81,6 @@ def run(*, messages: int | None, keep: bool, seed: int) -> None:
                     settings,
                     simulator=carriers,
                     logs=logs,
-                    # Reference numbers of long texts begin at a hash, and the carriers' dice at the text sent.
-                    variables={"PYTHONHASHSEED": str(seed % 2**32)},
                     say=lambda text: out.print(f"[dim]{clock.seconds:5.1f} s[/] {text}"),
                 ) as running:
                     interrupts.hurry = running.supervisor.hurry

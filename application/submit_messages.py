@@ -26,7 +26,7 @@ MAX_TRIES = 20
 _PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Between the tries of a part that the carrier certainly does not have."""
 _UCS2 = 8
-_SENDERS_REMEMBERED = 100_000
+_PHONES_REMEMBERED = 10_000
 
 
 _Plain = tuple[str, str]
@@ -90,18 +90,18 @@ class _Places:
 class References:
     """Concatenation references: a counter a phone, so that two long texts to one phone never mix.
 
-    Kept for the most recent phones of this process; 3GPP TS 23.040 §9.2.3.24.1 asks only that messages
-    on their way to a phone at the same time differ.
+    Kept for the most recent phones of a connection; 3GPP TS 23.040 §9.2.3.24.1 asks only that messages on their
+    way to a phone at the same time differ. A phone that is not known begins where the id of its message says.
     """
 
     def __init__(self) -> None:
         self._last: OrderedDict[str, int] = OrderedDict()
 
-    def next(self, phone: str) -> int:
+    def next(self, phone: str, message: UUID) -> int:
         """The next reference for a phone, 0 to 255."""
-        value = (self._last.pop(phone, hash(phone)) + 1) % 256
+        value = (self._last.pop(phone, message.int) + 1) % 256
         self._last[phone] = value
-        if len(self._last) > _SENDERS_REMEMBERED:
+        if len(self._last) > _PHONES_REMEMBERED:
             self._last.popitem(last=False)
         return value
 
@@ -225,7 +225,7 @@ class MessageSubmitter:
             if recorded and plain and isinstance(recorded.event, SubmissionStarted):
                 after = message.evolve(one.state, recorded.event, recorded.at)
                 phone = token(self._vault, plain[0], after.accepted.sealed.day)
-                parts = self._parts(after, via, *plain)
+                parts = self._parts(one.id, after, via, *plain)
                 started.append(_Started(one.id, after, recorded.version, parts, phone))
         return started
 
@@ -242,13 +242,13 @@ class MessageSubmitter:
             account=accepted.account, message=one.id, sealed=accepted.sealed, ciphertext=one.ciphertext
         )
 
-    def _parts(self, state: Message, via: Via, phone: str, whole: str) -> tuple[Part, ...]:
+    def _parts(self, id_: UUID, state: Message, via: Via, phone: str, whole: str) -> tuple[Part, ...]:
         """The parts as they were counted; what the carrier writes itself is left out of the first one only."""
         pieces = text.split_ucs2(whole)
         if self.signs:
             pieces = (pieces[0].removeprefix(f"【{state.accepted.signature}】"), *pieces[1:])
         left = max(60, int((state.accepted.expires_at - self._now()).total_seconds()))
-        reference = self._references.next(phone) if len(pieces) > 1 else 0
+        reference = self._references.next(phone, id_) if len(pieces) > 1 else 0
         return tuple(
             Part(
                 destination=phone.removeprefix("+"),

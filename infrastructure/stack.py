@@ -100,13 +100,11 @@ def started(
     *,
     simulator: SimulatorPlan | None = None,
     logs: Path | None = None,
-    variables: Mapping[str, str] = {},
     say: Say,
 ) -> Iterator[Stack]:
     """Start everything, hand it over once the API answers, and end everything in order.
 
-    The processes write to files in `logs`, by default beside the data of embedded servers, else to stderr, and
-    find `variables` in their environment.
+    The processes write to files in `logs`, by default beside the data of embedded servers, else to stderr.
     Raises StackError, NotReady, EmbeddedServersError or what the database says.
     """
     settings = _with_port(settings)
@@ -124,9 +122,7 @@ def started(
         say("starting the processes")
         if logs is None and servers is not None:
             logs = servers.data_dir / "logs"
-        supervisor = Supervisor(
-            specs(settings, simulator), environment={**environment(settings), **variables}, logs=logs
-        )
+        supervisor = Supervisor(specs(settings, simulator), environment=environment(settings), logs=logs)
         with supervisor:
             stack = Stack(settings=settings, supervisor=supervisor, servers=servers)
             supervisor.wait_ready(READY_SECONDS, meanwhile=stack.check)

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from application import submit_messages
 from application.carriage import Answer, InDoubt, NotSent, Part, PartKey, Refused, Taken
 from application.manage_contracts import suspend
 from application.ports import Entry
 from application.settle_messages import cancel, doubt_abandoned, resolve_doubt
-from application.submit_messages import Via
+from application.submit_messages import References, Via
 from domain.aggregates.message import Status
 from domain.events.contract import Terms
 from domain.events.ledger import Refunded
@@ -119,6 +120,22 @@ async def test_two_long_texts_to_one_phone_have_references_of_their_own():
     for id_ in ids:
         await submitter([id_], Lane.BATCH)
     assert len({part.payload[3] for _, part in office.carriage.sent}) == 2
+
+
+def test_references_of_a_phone_count_on_and_no_more_phones_than_enough_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(submit_messages, "_PHONES_REMEMBERED", 2)
+    references, first, other = References(), UUID(int=254), UUID(int=7)
+    assert [references.next("a", first), references.next("a", other), references.next("a", other)] == [
+        255,
+        0,
+        1,
+    ]
+    assert references.next("b", other) == 8
+    assert references.next("c", other) == 8
+    assert references.next("a", first) == 255
+    assert references.next("c", first) == 9
 
 
 @story
