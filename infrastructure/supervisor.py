@@ -76,7 +76,13 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     def __enter__(self) -> "Supervisor":
-        self.start()
+        try:
+            self.start()
+        except (
+            BaseException
+        ):  # An interrupt while the thread begins: it would run, and start everything, for ever.
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -127,6 +127,21 @@ def test_a_log_that_grew_large_is_put_aside(
     assert "Ctrl-C ends it" in log.with_suffix(".log.1").read_text()
 
 
+def test_an_interrupt_while_it_begins_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = Supervisor([carrier("one")], environment=clean_environment(), logs=tmp_path / "logs")
+    start = made._thread.start
+
+    def interrupted() -> None:
+        start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(made._thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), made:
+        pytest.fail("it begins")
+    assert not made._thread.is_alive()
+    assert made.pids() == {}
+
+
 OWNER = """
 import os, sys, time
 from pathlib import Path
