@@ -10,11 +10,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from api.read_side import head
+from api.read_side import head, positions
 from infrastructure.settings import Settings
 from projections import tracking
 from projections.batches import BatchProgress, progress
-from projections.catalogue import PROJECTIONS
 from projections.projection import ReadCursor
 
 _LOOK_SECONDS = 0.1
@@ -56,7 +55,7 @@ def _await_read_models(rows: ReadCursor, end: int, check: Callable[[], None]) ->
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         check()
-        if all((tracking.position(rows, each.name) or 0) >= end for each in PROJECTIONS):
+        if min(positions(rows).values()) >= end:
             return
         time.sleep(_LOOK_SECONDS)
 

@@ -17,7 +17,7 @@ from api.answers import answer
 from api.auth import platform_of, requires
 from api.describing import operation
 from api.errors import CATALOGUE
-from api.read_side import head, read
+from api.read_side import head, positions, read
 from api.report_schemas import (
     Health,
     MonitoringAnswer,
@@ -33,8 +33,6 @@ from domain.values import local_day
 from infrastructure import migrations
 from infrastructure.bootstrap import Platform
 from infrastructure.metrics import CONTENT_TYPE
-from projections import tracking
-from projections.catalogue import PROJECTIONS
 from projections.projection import ReadCursor
 
 router = APIRouter(tags=["operations"])
@@ -146,18 +144,17 @@ class Lags:
         self._looked = time.monotonic()
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                positions, end = await read(self._platform, lambda rows: _positions(rows, self._platform))
+                found, end = await read(self._platform, lambda rows: _positions(rows, self._platform))
         except (Refusal, TimeoutError):
             self._known = {}
         except Exception:  # noqa: BLE001  (the page must show what else there is)
             self._known = {}
         else:
-            self._known = {name: max(0, end - position) for name, position in positions.items()}
+            self._known = {name: max(0, end - position) for name, position in found.items()}
 
 
 def _positions(rows: ReadCursor, platform: Platform) -> tuple[dict[str, int], int]:
-    positions = {projection.name: tracking.position(rows, projection.name) or 0 for projection in PROJECTIONS}
-    return positions, head(rows, platform.settings.db_schema)
+    return positions(rows), head(rows, platform.settings.db_schema)
 
 
 def _probe(platform: Platform) -> dict[str, str]:

@@ -12,6 +12,7 @@ from api.schemas import ReadModel
 from domain.errors import Refusal
 from infrastructure.bootstrap import Platform
 from projections import tracking
+from projections.catalogue import PROJECTIONS
 from projections.projection import ReadCursor
 
 Value = TypeVar("Value")
@@ -35,6 +36,11 @@ async def read_as_of(
         return work(cursor), as_of
 
     return await read(platform, both)
+
+
+def positions(cursor: ReadCursor) -> dict[str, int]:
+    """How far each read model stands, 0 for one that was never prepared."""
+    return {each.name: tracking.position(cursor, each.name) or 0 for each in PROJECTIONS}
 
 
 def head(cursor: ReadCursor, schema: str) -> int:

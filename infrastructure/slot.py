@@ -183,7 +183,6 @@ class Slot:
         In a `hurry` only answers that come at once are waited for: the connection is somebody else's soon.
         """
         self._ending = True
-        self._shared.senders[self._id.link] -= self._sends
         running, *others = self._tasks
         for other in others:
             other.cancel()
@@ -201,6 +200,7 @@ class Slot:
 
     def let_go(self) -> None:
         """The connection may be another owner's from now on; to be called before its lease is released."""
+        self._shared.senders[self._id.link] -= self._sends
         self._condition.let_go()
 
     async def _close(self, hurry: bool) -> None:

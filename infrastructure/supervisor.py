@@ -76,11 +76,10 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     def __enter__(self) -> "Supervisor":
+        # An interrupt while the thread begins must not leave it behind: it would start everything, and never end.
         try:
             self.start()
-        except (
-            BaseException
-        ):  # An interrupt while the thread begins: it would run, and start everything, for ever.
+        except BaseException:
             self.stop()
             raise
         return self

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from domain.protocols import PROTOCOLS
 from infrastructure.carriers import cmpp
 from infrastructure.carriers.cmpp_pdus import (
     ActiveTest,
@@ -42,7 +43,6 @@ __all__ = ["CmppDialect"]
 _OLDER: Version = 0x20
 _NEWER: Version = 0x30
 _VERSIONS: dict[str, Version] = {"cmpp20": _OLDER, "cmpp30": _NEWER}
-_TITLES = {"cmpp20": "CMPP 2.0", "cmpp30": "CMPP 3.0"}
 
 _OK = 0
 _DUPLICATE_SEQUENCE, _TOO_FAST = 3, 8
@@ -163,8 +163,8 @@ class CmppDialect:
     def _other_version(self) -> str:
         if self._version == self._agreed:
             return ""
-        said, name = next((_TITLES[name], name) for name, each in _VERSIONS.items() if each == self._version)
-        return f"it speaks {said}, and so do we: configure the link as {name}"
+        name = next(name for name, each in _VERSIONS.items() if each == self._version)
+        return f"it speaks {PROTOCOLS[name].title}, and so do we: configure the link as {name}"
 
     def _rewords(self, status: int) -> bool:
         """Whether the next connect says another version, or the digest in the other way, for the first time."""
@@ -179,7 +179,7 @@ class CmppDialect:
     def _speak(self, version: Version) -> None:
         """What a carrier writes into Version alone says nothing; its refusal does, and an answer that is in the
         layout of the version it says. One that reads our submits in the other version may take them, and send
-        nothing to nobody."""
+        nothing to anybody."""
         self._version = version
         _log.warning("link %s: its carrier wants CMPP of version 0x%x", self._settings.name, version)
 

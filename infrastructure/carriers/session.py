@@ -42,6 +42,7 @@ IDLE = "idle"
 
 _REMEMBERED_LATE_PARTS = 10_000
 _UNBOUND = "unbound by the carrier"
+_LET_GO = "unbound"
 _FAREWELL_SECONDS = 2.0
 """How long a carrier that takes leave may still answer what it has been sent."""
 _QUIET_SECONDS = 5.0
@@ -232,7 +233,7 @@ class Session:
         if self._farewell is not None:
             reason = _UNBOUND
         elif self._let_go:
-            reason = self._ours
+            reason = _LET_GO
         self._close(IDLE if self._renewing else reason, events)
         return events
 
@@ -274,7 +275,7 @@ class Session:
     @property
     def _ours(self) -> str:
         """Why it ends when we took leave."""
-        return IDLE if self._renewing else "unbound"
+        return IDLE if self._renewing else _LET_GO
 
     def _unbound(self, now: float, events: list[Event]) -> None:
         """What the carrier brought before it let us go has its answer yet: many hang up only after us."""

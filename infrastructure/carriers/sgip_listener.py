@@ -90,14 +90,12 @@ class SgipListener:
         self._guests[login] = _Guest(password, intake)
 
     async def finish(self, login: str) -> None:
-        """Read nothing more of a carrier; return when all that it brought is answered and the answers are there."""
+        """Take nothing more of a carrier; return when all that it brought is answered and the answers are there."""
         guest = self._guests[login]
         for visit in guest.visits:
-            guest.intake.leave(visit)
-            visit.hold_reading()
+            visit.take_no_more()
         for visit in list(guest.visits):
             await guest.intake.drained(visit)
-        # The carrier may go on to write, and is told that nobody reads that: by a reset, which overtakes answers.
         await asyncio.sleep(_ARRIVAL_SECONDS)
 
     def dismiss(self, login: str) -> None:
@@ -167,6 +165,7 @@ class _Visit(asyncio.Protocol):
         self._flush_waits = False
         self._held = False
         self._congested = False
+        self._takes = True
 
     # What the intake calls.
 
@@ -183,6 +182,11 @@ class _Visit(asyncio.Protocol):
     def resume_reading(self) -> None:
         self._held = False
         self._read_or_not()
+
+    def take_no_more(self) -> None:
+        """What comes from now on is to come again. It is read all the same: to hang up on what nobody has read is a
+        reset, which overtakes the answers to what was stored."""
+        self._takes = False
 
     def abort(self) -> None:
         """End it now."""
@@ -227,6 +231,8 @@ class _Visit(asyncio.Protocol):
                     self._login = login
                     self._intake = self._listener.seat(self, login)
                     self._intake.join(self)
+                case Delivered(delivery) if not self._takes:
+                    self.answer_delivery(delivery, stored=False)
                 case Delivered(delivery) if self._intake is not None:
                     self._intake.put(self, delivery)
                 case Closed(reason):
