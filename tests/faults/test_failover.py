@@ -76,19 +76,24 @@ def test_killed_in_the_middle_of_a_move_nothing_is_lost_or_doubled(scene: Scene,
 def test_a_circuit_opens_its_worker_is_killed_and_a_person_closes_it(scene: Scene):
     connect(scene, "carrier-east", "carrier-west")
     scene.stand.script("first", BUSY)
+    until(
+        lambda: scene.traffic.send(1, links=["mobile"]) and of_first(scene, "refused"),
+        seconds=60,
+        what="the dispatcher has seen that both are bound",
+    )
     run = scene.traffic.begin(900, links=["mobile"])
     until(lambda: scene.stand.facts("link.broken") == 1, seconds=60, what="the circuit opens")
     scene.stand.kill("worker")
     scene.stand.start("worker-2")
     run.wait()
     scene.settle(seconds=120)
-    assert scene.stand.carrier_of("first").ask(do="count")["taken"] == 0
+    assert of_first(scene, "taken") == 0
     assert scene.faults() == []
     scene.stand.script("first", PROMPT)
     done = scene.stand.run(mend_link(scene.stand.platform.store, name="first", reason="repaired", context=BY))
     assert len(done) == 1
     until(
-        lambda: scene.traffic.send(10, links=["mobile"]) and taken_by_first(scene),
+        lambda: scene.traffic.send(10, links=["mobile"]) and of_first(scene, "taken"),
         seconds=60,
         what="it is taken again",
     )
@@ -97,5 +102,5 @@ def test_a_circuit_opens_its_worker_is_killed_and_a_person_closes_it(scene: Scen
     assert (scene.stand.facts("link.broken"), scene.stand.facts("link.mended")) == (1, 1)
 
 
-def taken_by_first(scene: Scene) -> int:
-    return int(scene.stand.carrier_of("first").ask(do="count")["taken"])
+def of_first(scene: Scene, what: str) -> int:
+    return int(scene.stand.carrier_of("first").ask(do="count")[what])
