@@ -3,12 +3,9 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from functools import cache
 from typing import Annotated
 
 import psycopg
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Depends, Request, Response
 from psycopg.sql import SQL, Identifier
 
@@ -30,7 +27,7 @@ from domain.aggregates.access import Key
 from domain.errors import NotFound, Refusal
 from domain.events.access import Scope
 from domain.values import local_day
-from infrastructure import migrations
+from infrastructure import schema_version
 from infrastructure.bootstrap import Platform
 from infrastructure.metrics import CONTENT_TYPE
 from projections.projection import ReadCursor
@@ -169,19 +166,12 @@ def _probe(platform: Platform) -> dict[str, str]:
             return {"database": "ok", "schema": "not migrated"}
         query = SQL("SELECT version_num FROM {}").format(Identifier(schema, "schema_version"))
         version = connection.execute(query).fetchone()
-    newest = version is not None and version[0] == _newest_migration()
+    newest = version is not None and version[0] == schema_version.newest()
     return {
         "database": "ok",
         "schema": "ok" if newest else "not at the newest migration",
         "today": "ok" if known[1] else "today's partition is missing: start the scheduler",
     }
-
-
-@cache
-def _newest_migration() -> str | None:
-    config = Config()
-    config.set_main_option("script_location", str(migrations.FOLDER))
-    return ScriptDirectory.from_config(config).get_current_head()
 
 
 def _problem(code: str) -> ProblemKind:

@@ -1,16 +1,15 @@
 """Runs the migrations of the schema: once at a time, forward only, before any process starts."""
 
 import time
-from pathlib import Path
 
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from alembic import command
+from infrastructure.schema_version import MIGRATIONS
 
 _TURN_SECONDS = 0.1
-FOLDER = Path(__file__).resolve().parent.parent / "alembic"
 
 
 def upgrade(database_url: str, *, schema: str = "smsledger") -> None:
@@ -20,7 +19,7 @@ def upgrade(database_url: str, *, schema: str = "smsledger") -> None:
     )
     engine = create_engine(url, poolclass=NullPool)
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.connect() as connection:
         _wait_for_turn(connection)
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))

@@ -51,11 +51,11 @@ def connect(scene: Scene, *carriers: str) -> None:
 
 @pytest.mark.parametrize("victim", ["scheduler", "dispatcher"])
 def test_killed_in_the_middle_of_a_move_nothing_is_lost_or_doubled(scene: Scene, victim: str):
-    scene.traffic.send(3_000, links=["mobile", "unicom"])
-    until(lambda: len(jobs_of_first(scene)) >= 700, seconds=60, what="the messages wait")
+    scene.traffic.send(1_500, links=["mobile", "unicom"])
+    until(lambda: len(jobs_of_first(scene)) >= 350, seconds=60, what="the messages wait")
     before = jobs_of_first(scene)
     connect(scene, "carrier-west")
-    more = scene.traffic.begin(600, links=["mobile", "unicom"])
+    more = scene.traffic.begin(300, links=["mobile", "unicom"])
     until(lambda: before - jobs_of_first(scene), seconds=60, what="the move has begun", every=0.005)
     scene.stand.kill(victim)
     scene.stand.start(victim)
@@ -63,14 +63,14 @@ def test_killed_in_the_middle_of_a_move_nothing_is_lost_or_doubled(scene: Scene,
     mobile = [id_ for id_, one in scene.traffic.acknowledged.items() if one.phone.startswith("86138")]
     query = "SELECT count(*) FROM messages_v1 WHERE id = ANY(%s) AND status = 'delivered'"
     until(
-        lambda: scene.stand.rows(query, (mobile,))[0][0] == len(mobile) == 1_800,
+        lambda: scene.stand.rows(query, (mobile,))[0][0] == len(mobile) == 900,
         seconds=120,
         what="everything for mobile goes over the other link",
     )
     connect(scene, "carrier-east")
     scene.settle(seconds=120)
     assert scene.faults() == []
-    assert scene.books().statuses() == {"delivered": 3_600}
+    assert scene.books().statuses() == {"delivered": 1_800}
 
 
 def test_a_circuit_opens_its_worker_is_killed_and_a_person_closes_it(scene: Scene):

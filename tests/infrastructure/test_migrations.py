@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from infrastructure import migrations
+from infrastructure import migrations, schema_version
 
 TABLES = {
     "stored_events",
@@ -35,6 +35,7 @@ def versions(database_url: str, schema: str = "smsledger") -> list[str]:
 def test_an_empty_database_gets_every_table(empty_database_url):
     migrations.upgrade(empty_database_url)
     assert tables(empty_database_url) >= TABLES
+    assert versions(empty_database_url) == [schema_version.newest()]
 
 
 def test_running_them_again_changes_nothing(empty_database_url):

@@ -48,6 +48,7 @@ def test_the_states_of_a_link_are_told_in_order(run):
 
 def test_a_bind_that_is_answered_at_once_is_noticed(run):
     hasty = build(Pdu("bind_transceiver_resp", 1, 0, {"system_id": "HASTY"}))
+    unbind = build(Pdu("unbind", 2))[:8]
 
     def answer_before_the_question(listening: socket.socket) -> None:
         """A carrier in a thread of its own: its answer is there before our loop turns round."""
@@ -58,8 +59,9 @@ def test_a_bind_that_is_answered_at_once_is_noticed(run):
                 return
             with client:
                 client.sendall(hasty)
-                while client.recv(4096):
-                    pass
+                heard = b""
+                while unbind not in heard and (more := client.recv(4096)):
+                    heard += more
 
     async def play(port: int) -> None:
         for _ in range(20):
