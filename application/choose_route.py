@@ -11,12 +11,32 @@ from domain.aggregates.link import Link
 from domain.aggregates.route import Choice, Digits, Fitness, RouteTable, Wanted, default_route, room_behind
 from domain.aggregates.signature import Filing, FilingState, filing_of
 from domain.errors import BadInput
-from domain.events.link import Broken, ConditionEvent, Connected, Direction, Lost
+from domain.events.link import (
+    Broken,
+    ConditionEvent,
+    Configured,
+    Connected,
+    Direction,
+    Disabled,
+    Draining,
+    Enabled,
+    Lost,
+)
 from domain.events.message import Accepted
-from domain.events.route import RouteSet
+from domain.events.route import RouteRemoved, RouteSet
+from domain.events.signature import Filed, FilingRejected, FilingRequested
 from domain.values import Carrier, is_extension
 
 Filings = tuple[Filing, ...]
+CHANGES = tuple(
+    event.TOPIC
+    for event in (
+        *(Configured, Enabled, Disabled, Draining),
+        *(RouteSet, RouteRemoved),
+        *(FilingRequested, Filed, FilingRejected),
+    )
+)
+"""The facts after which another network holds: what is accepted later goes by it. How links do is not among them."""
 _PHONE_WITHIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 
 

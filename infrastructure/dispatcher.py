@@ -12,7 +12,7 @@ from eventsourcing.persistence import PersistenceError, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from redis.exceptions import RedisError
 
-from application.choose_route import Network, wanted_of
+from application.choose_route import CHANGES, Network, wanted_of
 from application.reactions import TOPICS, SubmitJob, jobs
 from application.submit_messages import Via
 from domain.aggregates.route import Choice, Fitness, is_fitter
@@ -30,7 +30,11 @@ _log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """One at a time works: `network` says where messages go now, `accepted` what a message is routed by."""
+    """One at a time works: `network` says where messages go now, `accepted` what a message is routed by.
+
+    Where `network` keeps what it has read, `forget` makes it read again: a message that was accepted after a link or
+    a route was changed goes by the change, without a second's delay.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Dispatcher:
         network: Callable[[], Network],
         accepted: Callable[[Sequence[UUID]], Mapping[UUID, Accepted]],
         job_messages: int,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._tracking = tracking
@@ -48,6 +53,7 @@ class Dispatcher:
         self._network = network
         self._accepted = accepted
         self._job_messages = job_messages
+        self._forget = forget
 
     def run(self, stop: threading.Event) -> None:
         """Follow until told to stop; a lost database or broker is waited for."""
@@ -63,10 +69,12 @@ class Dispatcher:
                 stop.wait(_IDLE_SECONDS)
 
     def _step(self, position: int, stop: threading.Event) -> int:
-        window = self._log.window(position, _PAGE, TOPICS)
+        window = self._log.window(position, _PAGE, (*TOPICS, *CHANGES))
         if window.end == position:
             self._log.wait(position, _IDLE_SECONDS)
             return position
+        if any(recorded.event.TOPIC in CHANGES for recorded in window.events):
+            self._forget()
         self.dispatch(job for recorded in window.events for job in jobs(recorded))
         self._tracking.insert_tracking(Tracking(TRACKING, window.end))
         if len(window.events) >= _BUSY_EVENTS:

@@ -28,6 +28,10 @@ class FilingBook:
             self._known |= self._filings([(account, name)])
         return self._known[account, name]
 
+    def forget(self) -> None:
+        """Read them again when they are asked for next."""
+        self._until = 0.0
+
     def _read(self, wanted: list[tuple[str, str]]) -> None:
         self._known = self._filings(wanted) if wanted else {}
 

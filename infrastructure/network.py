@@ -29,8 +29,9 @@ def condition_stream(name: str, connection: int = 1) -> UUID:
 class NetworkReader:
     """The network as it stands, at most a second old. For threads without an event loop."""
 
-    def __init__(self, read: Callable[[], Network]) -> None:
+    def __init__(self, read: Callable[[], Network], *, filings: FilingBook) -> None:
         self._read = read
+        self._filings = filings
         self._known = Network(links=(), conditions={}, table=RouteTable())
         self._until = 0.0
 
@@ -40,6 +41,11 @@ class NetworkReader:
             self._known = self._read()
             self._until = time.monotonic() + _AGE_SECONDS
         return self._known
+
+    def forget(self) -> None:
+        """Read everything again when it is asked for next."""
+        self._until = 0.0
+        self._filings.forget()
 
 
 def read_network(
@@ -71,7 +77,9 @@ def network_reader(platform: Platform) -> NetworkReader:
     """The network of a platform, as its settings say."""
     store, filings = platform.store, FilingBook(platform.store)
     require = platform.settings.require_filing
-    return NetworkReader(lambda: read_network(store, filings=filings, require_filing=require))
+    return NetworkReader(
+        lambda: read_network(store, filings=filings, require_filing=require), filings=filings
+    )
 
 
 def _condition_streams(one: Link) -> list[UUID]:

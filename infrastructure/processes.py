@@ -44,7 +44,7 @@ def run_scheduler(settings: Settings) -> None:
         leases, loop = Leases(settings.database_url, realm=settings.realm), asyncio.get_running_loop()
         look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
         broker = make_broker(settings.redis_url, realm=settings.realm)
-        with _dispatcher(made, broker) as dispatcher:
+        with dispatcher_of(made, broker) as dispatcher:
             scheduler = Scheduler(made, broker, dispatcher)
             while not stop.is_set():
                 lost = asyncio.Event()
@@ -70,7 +70,7 @@ def run_dispatcher(settings: Settings) -> None:
     look_after_writers = partial(end_frozen_writers, leases, settings.db_schema)
     with (
         platform(settings) as made,
-        _dispatcher(made, make_broker(settings.redis_url, realm=settings.realm)) as dispatcher,
+        dispatcher_of(made, make_broker(settings.redis_url, realm=settings.realm)) as dispatcher,
     ):
         prepare_memory()
         while not stop.is_set():
@@ -91,17 +91,19 @@ def run_projector(settings: Settings) -> None:
 
 
 @contextmanager
-def _dispatcher(made: Platform, broker: RedisBroker) -> Iterator[Dispatcher]:
+def dispatcher_of(made: Platform, broker: RedisBroker) -> Iterator[Dispatcher]:
     """A dispatcher that reads the links from their own streams."""
     poll_seconds = made.settings.follow_poll_ms / 1_000
+    network = network_reader(made)
     with LogReader(made.store.recorder, poll_seconds=poll_seconds) as log:
         yield Dispatcher(
             log=log,
             tracking=PostgresTrackingRecorder(made.store.datastore),
             broker=broker,
-            network=network_reader(made),
+            network=network,
             accepted=lambda ids: accepted_of(made.store, ids),
             job_messages=made.settings.job_messages,
+            forget=network.forget,
         )
 
 

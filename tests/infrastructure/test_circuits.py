@@ -23,7 +23,7 @@ from domain.values import Lane
 from infrastructure.bootstrap import Platform, platform
 from infrastructure.dispatcher import Dispatcher
 from infrastructure.jobs import make_broker
-from infrastructure.processes import _dispatcher
+from infrastructure.processes import dispatcher_of
 from infrastructure.rerouting import Rerouting
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import Simulator, serve
@@ -154,7 +154,7 @@ def dispatching(ours: Platform) -> Iterator[Dispatcher]:
         while not stop.wait(0.2):
             rerouting.step()
 
-    with _dispatcher(ours, broker) as dispatcher:
+    with dispatcher_of(ours, broker) as dispatcher:
         threads = [
             threading.Thread(target=dispatcher.run, args=(stop,)),
             threading.Thread(target=reroute),
