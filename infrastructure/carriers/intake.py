@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
@@ -15,6 +16,8 @@ StoreReceipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 StoreReplies = Callable[[Sequence[Reply]], Awaitable[None]]
 
 _LARGEST_BATCH = 1_000
+_ONE_BY_ONE_SECONDS = 1.0
+"""Where the database is away this is in vain, so it is short; where it is not, some hundreds get in."""
 _Item = TypeVar("_Item")
 
 _log = logging.getLogger(__name__)
@@ -32,7 +35,8 @@ class Intake:
     """Collects what arrives while a batch is being stored, and stores it as the next batch.
 
     When more than `limit` wait, no source that has joined is read, until half of them are left.
-    Where `store_receipts` or `store_replies` raises, the carrier is asked to send the batch again.
+    Where `store_receipts` or `store_replies` raises, each of the batch is tried by itself for a moment, so that one
+    that can never be stored keeps no other out. What is not stored then the carrier is asked to send again.
     """
 
     def __init__(
@@ -88,11 +92,11 @@ class Intake:
             receipts = [each.content for _, each in batch if isinstance(each.content, Receipt)]
             replies = [each.content for _, each in batch if isinstance(each.content, Reply)]
             stored = {
-                Receipt: await _stored(receipts, self._store_receipts),
-                Reply: await _stored(replies, self._store_replies),
+                Receipt: iter(await _stored(receipts, self._store_receipts)),
+                Reply: iter(await _stored(replies, self._store_replies)),
             }
             for source, delivery in batch:
-                source.answer_delivery(delivery, stored=stored[type(delivery.content)])
+                source.answer_delivery(delivery, stored=next(stored[type(delivery.content)]))
             self._owed -= Counter(source for source, _ in batch)
             self._answered.set()
             if not self._waiting:
@@ -105,13 +109,33 @@ class Intake:
                 source.resume_reading()
 
 
-async def _stored(items: list[_Item], store: Callable[[Sequence[_Item]], Awaitable[None]] | None) -> bool:
-    """Without a `store` the items are let go: nobody asked for them."""
+async def _stored(
+    items: list[_Item], store: Callable[[Sequence[_Item]], Awaitable[None]] | None
+) -> Sequence[bool]:
+    """Which of them are stored. Without a `store` they are let go: nobody asked for them."""
     if not items or store is None:
-        return True
+        return [True] * len(items)
+    failures = [await _failure(items, store)] * len(items)
+    if failures[0] and len(items) > 1:
+        until = time.monotonic() + _ONE_BY_ONE_SECONDS
+        for place, item in enumerate(items):
+            if time.monotonic() >= until:
+                break
+            failures[place] = await _failure([item], store)
+    if any(failures):
+        _log.warning(
+            "%d of %d deliveries of a carrier were not stored: %s",
+            sum(map(bool, failures)),
+            len(items),
+            ", ".join(sorted({*failures} - {""})),
+        )
+    return [not failure for failure in failures]
+
+
+async def _failure(items: Sequence[_Item], store: Callable[[Sequence[_Item]], Awaitable[None]]) -> str:
+    """Store them; the name of the error where that failed, else empty."""
     try:
         await store(items)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the carrier must send them again
-        _log.warning("%d deliveries of a carrier were not stored: %s", len(items), type(error).__name__)
-        return False
-    return True
+        return type(error).__name__
+    return ""

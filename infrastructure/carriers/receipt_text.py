@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-__all__ = ["CHINA", "ReceiptText", "carrier_time", "read_receipt_text", "usual_state"]
+__all__ = ["CHINA", "LONGEST_VALUE", "ReceiptText", "carrier_time", "read_receipt_text", "usual_state"]
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -26,6 +26,9 @@ _SPELLED_OUT = {
     "REJECTE": "REJECTD",
 }
 """Words for the states, and what is left of them in seven octets."""
+LONGEST_VALUE = 255
+"""The document allows ids of 65 octets (4.4.2) and some carriers write longer ones. What is longer than this is
+nobody's id, and no index of the database takes it without an end."""
 _FIELD = re.compile(rf"(?<!\S)({_KEYS}):(?: {{0,4}}(?!(?:{_KEYS}):)(\S+))?", re.IGNORECASE)
 
 
@@ -54,7 +57,7 @@ def read_receipt_text(text: str) -> ReceiptText:
         key = match[1].lower()
         if key == "text":
             break
-        found.setdefault(key[:4], match[2] or "")
+        found.setdefault(key[:4], (match[2] or "")[:LONGEST_VALUE])
     return ReceiptText(
         found.get("id", ""), usual_state(found.get("stat", "")), found.get("err", ""), found.get("done", "")
     )

@@ -19,7 +19,7 @@ from infrastructure.carriers.dialect import (
 )
 from infrastructure.carriers.fixed_fields import with_country
 from infrastructure.carriers.framing import Framer, ProtocolError
-from infrastructure.carriers.receipt_text import carrier_time, read_receipt_text
+from infrastructure.carriers.receipt_text import LONGEST_VALUE, carrier_time, read_receipt_text
 from infrastructure.carriers.smpp_pdus import (
     Bind,
     BindResp,
@@ -172,7 +172,7 @@ class SmppDialect:
         named = tlv(pdu.tlvs, _RECEIPTED_MESSAGE_ID)
         told = named is not None or tlv(pdu.tlvs, _MESSAGE_STATE) is not None
         if told or pdu.esm_class & _KIND_BITS in _RECEIPT_KINDS:
-            return self._receipt(pdu, (named or b"").rstrip(b"\0").decode("latin-1"))
+            return self._receipt(pdu, (named or b"").partition(b"\0")[0][:LONGEST_VALUE].decode("latin-1"))
         header = _long_header(pdu)
         return Reply(
             phone=with_country(pdu.source),
@@ -228,7 +228,7 @@ def _plain_text(pdu: DeliverSm | DataSm) -> str:
     if pdu.esm_class & _UDH and octets:
         octets = octets[1 + octets[0] :]
     if octets[:1] == b"\0":
-        return octets.decode("utf-16-be", errors="replace")
+        return octets.decode("utf-16-be", errors="replace").replace("\0", " ")
     return octets.replace(b"\0", b" ").decode("latin-1")
 
 

@@ -51,6 +51,27 @@ def test_an_unterminated_parameter_is_read_whole():
     assert heard(receipt(options=((0x001E, b"a1b2c3d4"),))).carrier_id == "a1b2c3d4"
 
 
+def test_what_stands_behind_the_nul_of_a_parameter_is_no_part_of_the_id():
+    """A carrier that sends a buffer of fixed length; the database takes no text with a NUL."""
+    assert heard(receipt(options=((0x001E, b"a1b2\0\0left over"),))).carrier_id == "a1b2"
+
+
+def test_a_text_in_ucs2_brings_no_nul_into_what_it_says():
+    text = "id:a\0b stat:DELIVRD err:\0".encode("utf-16-be").decode("latin-1")
+    pdu = receipt()
+    pdu.fields["short_message"] = text.encode("latin-1")
+    said = heard(pdu)
+    assert (said.carrier_id, said.status) == ("a", "DELIVRD")
+    assert "\0" not in f"{said}"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_id_without_an_end_is_cut(named: bool):
+    name = "7" * 10_000
+    options = ((0x001E, name.encode()),) if named else ((0x0424, f"id:{name} stat:DELIVRD".encode()),)
+    assert heard(receipt(options=options)).carrier_id == "7" * 255
+
+
 def test_the_text_is_trusted_before_the_parameter_for_the_state():
     assert heard(receipt("id:1 stat:UNDELIV", options=((0x0427, b"\x02"),))).status == "UNDELIV"
 

@@ -1,5 +1,7 @@
 """How fast a link may submit."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,42 @@ def test_an_unlimited_bucket_falls_to_half_of_what_was_taken_lately_and_recovers
     assert bucket.rate == pytest.approx(200)
     bucket.available(60.0)
     assert bucket.available(60.0) > 1_000_000
+
+
+@pytest.mark.parametrize("rate", [0, 100])
+def test_after_a_night_without_traffic_it_is_what_is_configured(rate: int):
+    bucket = TokenBucket(rate, now=0.0)
+    bucket.take(0.0)
+    bucket.throttled(0.5)
+    assert bucket.available(36_000.0) > 0
+    assert bucket.rate == (rate or math.inf)
+
+
+@pytest.mark.parametrize("configured", [200, 0])
+def test_under_load_it_finds_what_the_carrier_takes_and_hardly_asks_for_more(configured: int):
+    """A carrier that takes 50 a second, and a sender who always has something."""
+    bucket, sent, refused, in_second = TokenBucket(configured, now=0.0), 0, 0, 0
+    for step in range(60_000):
+        now = step / 1_000
+        if step % 1_000 == 0:
+            in_second = 0
+        if bucket.available(now) > 0:
+            bucket.take(now)
+            in_second += 1
+            if in_second > 50:
+                refused += 1
+                bucket.throttled(now)
+            else:
+                sent += 1
+    assert sent >= 60 * 50 * 0.6
+    assert refused < sent / 5
+
+
+def test_while_signals_come_it_does_not_grow():
+    bucket = TokenBucket(100, now=0.0)
+    for tenth in range(1, 9):
+        bucket.throttled(tenth / 10)
+    bucket.available(1.7)
+    assert bucket.rate == 50
+    bucket.available(1.8)
+    assert bucket.rate == pytest.approx(60)
