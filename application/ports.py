@@ -269,8 +269,10 @@ class Store(Protocol):
         """Held receipts whose carrier id and number are those of a part taken not longer before than `within`."""
         ...
 
-    async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
-        """Held receipts that still have no message, newest first."""
+    async def held_unmatched(
+        self, *, limit: int, before: int | None = None
+    ) -> Sequence[tuple[int, HeldReceipt]]:
+        """Held receipts that still have no message with their places, newest first; those `before` a place, or all."""
         ...
 
     async def now(self) -> datetime:

@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from application import phone_tokens
-from application.carriage import PartKey, Receipt
+from application.carriage import Receipt
 from application.phone_tokens import is_of, number_of
 from application.ports import (
     Committed,
-    Conflict,
     Entry,
     HeldReceipt,
     HeldReleased,
@@ -30,7 +29,7 @@ from application.ports import (
 from application.settling import Remembered, Settling
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message, Status
-from domain.events.message import MessageEvent, SubmittedPart
+from domain.events.message import MessageEvent
 from domain.recorded import Context
 from domain.values import local_day
 
@@ -62,6 +61,7 @@ class ReceiptRecorder:
         self._vault = vault
         self._settling = settling
         self._now = now
+        self._looked_down_to: int | None = None
 
     async def __call__(self, link: str, receipts: Sequence[Receipt]) -> Sequence[datetime | None]:
         """Store a batch of receipts; durable when it returns.
@@ -120,7 +120,7 @@ class ReceiptRecorder:
     async def match_doubtful(self) -> int:
         """Match held receipts to submissions in doubt by phone: only where exactly one message is meant."""
         matched = 0
-        for id_, held in await self._store.held_unmatched(limit=_PAGE):
+        for id_, held in await self._unmatched():
             owner = await self._owner(held)
             if owner is not None:
                 report = Report(part=owner.part, receipt=held, held=id_)
@@ -128,6 +128,16 @@ class ReceiptRecorder:
                 await self._record({owner.message: [report]}, Context(actor="matcher"), rows=rows)
                 matched += 1
         return matched
+
+    async def _unmatched(self) -> Sequence[tuple[int, HeldReceipt]]:
+        """The newest held receipts, and some of the older ones: however many there are, each has its turn."""
+        newest = await self._store.held_unmatched(limit=_PAGE)
+        if len(newest) < _PAGE:
+            return newest
+        oldest = newest[-1][0] if self._looked_down_to is None else self._looked_down_to
+        older = await self._store.held_unmatched(limit=_PAGE, before=oldest)
+        self._looked_down_to = older[-1][0] if len(older) == _PAGE else None
+        return [*newest, *older]
 
     async def _known(self, ids: Sequence[UUID]) -> Mapping[UUID, Remembered]:
         """The messages as they stand: at hand, or read from the log."""
@@ -161,54 +171,6 @@ class ReceiptRecorder:
         ):
             return None
         return KnownPart(message=id_, part=part, phone=_token_of(held, state))
-
-    async def record_late_answer(self, link: str, key: PartKey, carrier_id: str) -> None:
-        """A submit answer that came after its time: the id is kept, so that the receipt finds its message.
-
-        The late answers of a long message add up, in whatever order, until every part is known to be taken.
-        Those of an attempt after which another one began do not: its parts are not the other one's.
-        """
-        id_, part = key.message, SubmittedPart(number=key.part, carrier_id=carrier_id)
-        context = Context(actor=f"link:{link}")
-        for _ in range(MAX_TRIES):
-            history = (await self._store.load([id_]))[id_]
-            state = fold(message.evolve, history)
-            assert state is not None
-            row = PartRow(
-                link=link,
-                carrier_id=part.carrier_id,
-                message=id_,
-                part=part.number,
-                phone=await self._token(id_, state),
-            )
-            events = (
-                state.record_submitted(parts=(part,), attempt=key.attempt)
-                if state.accepted.parts == 1
-                else state.record_in_doubt(
-                    reason="the answer of a part came late", taken=(part,), attempt=key.attempt
-                )
-            )
-            entry = Entry(
-                stream=id_, version=history[-1].version, context=context, events=events, rows=(row,)
-            )
-            (outcome,) = await self._store.commit([entry])
-            if not isinstance(outcome, Conflict):
-                return
-        raise RuntimeError("a message kept moving while a late answer was recorded")
-
-    async def _token(self, id_: UUID, state: Message) -> bytes:
-        """The token of a message's number; empty where its sealed data is destroyed or was altered."""
-        sealed = state.accepted.sealed
-        ciphertext = (await self._store.sealed([(sealed.day, id_)])).get(id_)
-        if ciphertext is None:
-            return b""
-        try:
-            opened = self._vault.open(
-                account=state.accepted.account, message=id_, sealed=sealed, ciphertext=ciphertext
-            )
-        except ValueError:
-            return b""
-        return phone_tokens.token(self._vault, opened[0], sealed.day) if opened else b""
 
     async def _record(
         self,
@@ -333,18 +295,25 @@ def _part_row(owner: KnownPart, held: HeldReceipt) -> tuple[PartRow, ...]:
 
 
 def _may_own(state: Message, link: str) -> bool:
-    """Whether the carrier may have parts of it under ids that nobody knows: on the wire, or ever in doubt."""
-    unanswered = state.status in (Status.SUBMITTING, Status.IN_DOUBT) and state.link == link
-    return unanswered or state.doubted
+    """Whether the carrier may have parts of it under ids that nobody knows: on the wire, taken without a word of
+    its id, or ever in doubt."""
+    unanswered = state.status in (Status.SUBMITTING, Status.IN_DOUBT) or _is_nameless(state)
+    return (unanswered and state.link == link) or state.doubted
+
+
+def _is_nameless(state: Message) -> bool:
+    """Whether the carrier took a part and gave no id for it."""
+    return any(not part.carrier_id for part in state.taken)
 
 
 def _unanswered_part(state: Message) -> int:
-    """The only part in doubt that has neither id nor report; 0 where there is none, or more than one.
+    """The only part that has neither id nor report; 0 where there is none, or more than one.
 
     After a resend the same part may be reported twice, so that only a single part is beyond question.
     """
-    if state.status is not Status.IN_DOUBT or (state.doubted and state.accepted.parts > 1):
+    open_ = state.status is Status.IN_DOUBT or (state.status is Status.SUBMITTED and _is_nameless(state))
+    if not open_ or (state.doubted and state.accepted.parts > 1):
         return 0
-    settled = {part for part, _ in state.reports} | {part.number for part in state.taken}
+    settled = {part for part, _ in state.reports} | {part.number for part in state.taken if part.carrier_id}
     open_parts = [part for part in range(1, state.accepted.parts + 1) if part not in settled]
     return open_parts[0] if len(open_parts) == 1 else 0

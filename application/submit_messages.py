@@ -297,7 +297,7 @@ class MessageSubmitter:
             for number, answer in enumerate(answers, 1)
             if isinstance(answer, Taken)
         )
-        rows = tuple(_row(self._carriage.name, started, part) for part in taken)
+        rows = tuple(_row(self._carriage.name, started, part) for part in taken if part.carrier_id)
         state, version = started.state, started.version
         for _ in range(MAX_TRIES):
             events = _decide(state, started.state.attempt, answers, taken)

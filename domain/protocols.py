@@ -12,7 +12,9 @@ from domain.events.link import Breaker, Configured, Inbound, Tariff
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,254}|::[0-9A-Fa-f:.]{0,40}", re.ASCII)
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?!-){_LABEL}(\.{_LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
+"""A name of labels as DNS has them, or an address; of IPv6 only the letters are looked at."""
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _LETTERS = re.compile(r"[A-Za-z0-9 ]{1,11}", re.ASCII)
 _MOST_CONNECTIONS = 64

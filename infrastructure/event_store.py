@@ -20,6 +20,7 @@ from infrastructure.mapper import decode_row
 from infrastructure.recorder import LedgerRecorder
 
 Answer = TypeVar("Answer")
+_LAST_PLACE = 2**63 - 1
 _EVENT = "originator_id, originator_version, topic, state, notification_id"
 
 
@@ -148,9 +149,12 @@ class EventStore:
             for row in await self._read("held_matches", (within, limit))
         ]
 
-    async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
-        """Held receipts without a message, newest first."""
-        return [(row[0], _held(row[1:7])) for row in await self._read("held", (limit,))]
+    async def held_unmatched(
+        self, *, limit: int, before: int | None = None
+    ) -> Sequence[tuple[int, HeldReceipt]]:
+        """Held receipts without a message, newest first; those before a place, or all."""
+        parameters = (_LAST_PLACE if before is None else before, limit)
+        return [(row[0], _held(row[1:7])) for row in await self._read("held", parameters)]
 
     async def drop_held(self, *, before: datetime) -> int:
         """Let go of receipts that have been held since before a moment; returns how many."""
@@ -238,7 +242,7 @@ def _queries(schema: str) -> dict[str, bytes]:
         " OR position(substring(p.phone FOR 4) IN h.phone_index) = 0)"
         " ORDER BY h.id, p.at DESC LIMIT %s",
         "drop_held": "DELETE FROM {0}.held_receipts WHERE at < %s RETURNING id",
-        "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h ORDER BY h.id DESC LIMIT %s",
+        "held": f"SELECT {_HELD} FROM {{0}}.held_receipts h WHERE h.id < %s ORDER BY h.id DESC LIMIT %s",
         "now": "SELECT clock_timestamp()",
     }
     return {name: SQL(text).format(Identifier(schema)).as_bytes() for name, text in texts.items()}

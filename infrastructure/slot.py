@@ -14,7 +14,8 @@ from uuid import UUID
 
 from dramatiq.errors import Retry
 
-from application.carriage import Answer, PartKey, Receipt, Reply, Taken
+from application.carriage import Answer, PartKey, Receipt, Refused, Reply, Taken
+from application.record_late_answers import LateAnswers
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
 from application.settling import Settling
@@ -72,6 +73,7 @@ class Shared:
     redis_url: str
     settling: Settling
     receipts: ReceiptRecorder
+    late_answers: LateAnswers
     replies: ReplyRecorder
     listeners: SgipListeners
     background: Background
@@ -272,9 +274,6 @@ class Slot:
                 return None
 
     def _note_late(self, key: object, answer: Answer) -> None:
-        """An answer after its time: the carrier's id is worth keeping."""
-        if isinstance(answer, Taken) and isinstance(key, PartKey):
-            link, carrier_id = self._id.link, answer.carrier_id
-            self._shared.background.spawn(
-                lambda: self._shared.receipts.record_late_answer(link, key, carrier_id)
-            )
+        """An answer after its time ends a doubt, or makes the carrier's id known."""
+        if isinstance(answer, Taken | Refused) and isinstance(key, PartKey):
+            self._shared.background.spawn(lambda: self._shared.late_answers(self._id.link, key, answer))

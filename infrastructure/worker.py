@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from application.record_late_answers import LateAnswers
 from application.record_receipts import ReceiptRecorder
 from application.record_replies import ReplyRecorder
 from application.reply_origins import Origins
@@ -69,6 +70,7 @@ class Worker:
             redis_url=redis_url,
             settling=settling,
             receipts=self._receipts,
+            late_answers=LateAnswers(store=platform.store, vault=platform.vault),
             replies=_reply_recorder(platform),
             listeners=SgipListeners(),
             background=self._background,

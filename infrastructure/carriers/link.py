@@ -244,7 +244,8 @@ class CarrierLink:
                     self._settings.port,
                     ssl=encryption(self._settings),
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:
+            # UnicodeError is what a host that can be no name raises.
             # It may have been made just when the time ran out, and have taken parts.
             connection.give_up("cannot connect")
             self._connection, self._renewing = None, False

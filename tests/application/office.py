@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from application.carriage import Answer as CarrierAnswer
-from application.carriage import Part, PartKey, Receipt, Taken
+from application.carriage import Part, PartKey, Receipt, Refused, Taken
 from application.directory import Directory
 from application.manage_contracts import go_live, sign_contract
 from application.manage_links import configure_link
 from application.manage_templates import approve_signature, approve_template, draft_signature, draft_template
 from application.ports import Entry, Outcome
+from application.record_late_answers import LateAnswers
 from application.record_receipts import ReceiptRecorder
 from application.send_messages import Answer, Draft, MessageSender, SendMessages, Sent
 from application.settling import Settling
@@ -198,6 +199,10 @@ class Office:
         return ReceiptRecorder(
             store=self.store, vault=self.vault, settling=self.settling, now=lambda: self.now
         )
+
+    async def late(self, key: PartKey, answer: Taken | Refused, *, link: str = LINK) -> None:
+        """The carrier's answer to a submit after its time."""
+        await LateAnswers(store=self.store, vault=self.vault)(link, key, answer)
 
     async def report(self, *receipts: tuple[str, str], link: str = LINK, phone: str = PHONE) -> None:
         """The carrier's receipts as (carrier id, status), in one batch."""

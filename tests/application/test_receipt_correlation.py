@@ -144,7 +144,7 @@ async def test_an_id_that_a_late_answer_brought_is_known_with_its_number():
     id_ = await office.accept("one")
     office.carriage.script = lambda _part, _key: InDoubt("no answer in time")
     await office.submit(id_)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "7")
+    await office.late(PartKey(id_, 1, 1), Taken("7"))
     await office.report(("7", "DELIVRD"), phone=OTHER_PHONE)
     assert reported(office, id_) == []
     await office.report(("7", "DELIVRD"))
@@ -170,6 +170,6 @@ async def test_a_held_receipt_whose_days_do_not_reach_back_to_its_message_goes_b
     office.pass_time(days=10)
     office.vault.ensure(office.now.date())
     await office.report(("7", "DELIVRD"))
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "7")
+    await office.late(PartKey(id_, 1, 1), Taken("7"))
     assert await office.recorder.match_held() == 1
     assert reported(office, id_) == ["DELIVRD"]

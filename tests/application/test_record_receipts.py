@@ -180,94 +180,6 @@ async def test_a_carrier_that_contradicts_itself_in_one_batch_moves_the_money_ea
     assert (office.totals().net, office.totals().overage) == (1, 0)
 
 
-# Late answers.
-
-
-@story
-async def test_a_late_answer_submits_a_message_in_doubt_and_lets_its_receipt_find_it():
-    office = await Office().open()
-    id_ = await in_doubt(office)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-    assert office.message(id_).status is Status.SUBMITTED
-    await office.report(("L1", "DELIVRD"))
-    assert office.message(id_).status is Status.DELIVERED
-
-
-@story
-async def test_the_late_answers_of_all_parts_add_up_to_a_submission():
-    office = await Office().open()
-    id_ = await in_doubt(office, text="字" * 150)
-    for number in (3, 1, 2):
-        await office.recorder.record_late_answer(LINK, PartKey(id_, number, 1), f"L{number}")
-    state = office.message(id_)
-    assert state.status is Status.SUBMITTED
-    assert [part.carrier_id for part in state.taken] == ["L1", "L2", "L3"]
-
-
-@story
-async def test_a_late_answer_that_comes_before_the_others_are_recorded_is_not_forgotten():
-    office = await Office().open()
-    id_ = await office.accept(text=LONG)
-
-    async def first_too_late(part: Part, key: PartKey) -> Taken | InDoubt:
-        if key[1] == 1:
-            return InDoubt("no answer in time")
-        await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-        return Taken("C2")
-
-    office.carriage.script = first_too_late
-    await office.submit(id_)
-    assert office.message(id_).status is Status.SUBMITTED
-
-
-@story
-async def test_a_late_answer_to_an_attempt_before_the_latest_keeps_the_id_only():
-    office = await Office().open()
-    id_ = await in_doubt(office)
-    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
-    await office.submit(id_)
-    assert (office.message(id_).status, office.message(id_).attempt) == (Status.IN_DOUBT, 2)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-    assert office.message(id_).status is Status.IN_DOUBT
-    await office.report(("L1", "DELIVRD"))
-    assert office.message(id_).status is Status.DELIVERED
-
-
-@story
-async def test_late_answers_to_parts_of_two_attempts_do_not_make_one_submission():
-    office = await Office().open()
-    id_ = await in_doubt(office, text=LONG)
-    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
-    await office.submit(id_)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 2, 2), "L2")
-    state = office.message(id_)
-    assert (state.status, [part.carrier_id for part in state.taken]) == (Status.IN_DOUBT, ["L2"])
-
-
-@story
-async def test_a_late_answer_calls_off_the_resend_that_has_not_begun():
-    office = await Office().open()
-    id_ = await in_doubt(office)
-    await resolve_doubt(office.store, id_, resend=True, reason="asked the carrier", context=BY)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-    office.carriage.sent.clear()
-    await office.submit(id_)
-    assert office.message(id_).status is Status.SUBMITTED
-    assert office.carriage.sent == []
-
-
-@story
-async def test_a_late_answer_for_a_message_with_an_outcome_keeps_the_id_only():
-    office = await Office().open()
-    id_ = await in_doubt(office)
-    await resolve_doubt(office.store, id_, resend=False, reason="too late", context=BY)
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 1, 1), "L1")
-    assert office.message(id_).status is Status.FAILED
-    await office.report(("L1", "DELIVRD"))
-    assert office.message(id_).status is Status.DELIVERED
-
-
 # Receipts for submissions in doubt, matched by phone.
 
 
@@ -379,6 +291,48 @@ async def test_a_receipt_without_an_id_settles_a_doubt_and_teaches_no_id():
 
 
 @story
+async def test_however_many_foreign_receipts_are_held_an_early_one_finds_its_message():
+    office = await Office().open()
+    id_ = await office.accept()
+
+    async def reported_and_not_answered(part: Part, key: PartKey) -> InDoubt:
+        await office.report(("early", "DELIVRD"))
+        return InDoubt("no answer in time")
+
+    office.carriage.script = reported_and_not_answered
+    await office.submit(id_)
+    recorder = office.recorder
+    await office.report(*((f"foreign-{number}", "DELIVRD") for number in range(1_200)), phone=OTHER_PHONE)
+    for _ in range(3):
+        await recorder.match_doubtful()
+    assert office.message(id_).status is Status.DELIVERED
+
+
+@story
+async def test_what_a_carrier_takes_without_an_id_is_known_by_its_phone_where_that_is_beyond_question():
+    office = await Office().open()
+    office.carriage.script = lambda _part, _key: Taken("")
+    id_ = await office.accept()
+    await office.submit(id_)
+    await office.report(("", "UNDELIV"))
+    assert office.message(id_).status is Status.SUBMITTED
+    await office.recorder.match_doubtful()
+    assert office.message(id_).status is Status.FAILED
+
+
+@story
+async def test_of_two_messages_that_a_carrier_took_without_an_id_neither_gets_the_receipt():
+    office = await Office().open()
+    office.carriage.script = lambda _part, _key: Taken("")
+    first, second = await office.accept("k1"), await office.accept("k2", "第二条")
+    for id_ in (first, second):
+        await office.submit(id_)
+    await office.report(("", "UNDELIV"))
+    await office.recorder.match_doubtful()
+    assert {office.message(id_).status for id_ in (first, second)} == {Status.SUBMITTED}
+
+
+@story
 async def test_the_same_unknown_receipt_held_twice_counts_once():
     office = await Office().open()
     id_ = await in_doubt(office)
@@ -395,7 +349,7 @@ async def test_nobody_guesses_which_of_two_parts_in_doubt_a_receipt_belongs_to()
     id_ = await in_doubt(office, text=LONG)
     await office.report(("X1", "DELIVRD"))
     assert await office.recorder.match_doubtful() == 0
-    await office.recorder.record_late_answer(LINK, PartKey(id_, 2, 1), "X1")
+    await office.late(PartKey(id_, 2, 1), Taken("X1"))
     await office.recorder.match_held()
     assert dict(office.message(id_).reports) == {2: "DELIVRD"}
 

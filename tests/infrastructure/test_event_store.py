@@ -159,6 +159,8 @@ def test_held_receipts_are_matched_when_their_id_is_known_and_then_let_go(platfo
         unmatched = await store.held_unmatched(limit=9)
         assert [receipt.carrier_id for _, receipt in unmatched] == ["a", "b", "a"]
         assert unmatched[-1][1] == held("a")
+        older = await store.held_unmatched(limit=9, before=unmatched[0][0])
+        assert older == unmatched[1:]
         await write_rows(store, PartRow(link="one", carrier_id="a", message=message, part=3))
         (match,) = await store.held_matches(within=MONTH, limit=9)
         assert (match.receipt, match.message, match.part) == (held("a"), message, 3)

@@ -127,9 +127,10 @@ class Carrier:
         take = self._take(part, key) if self._random.random() < 0.6 else None
         await asyncio.sleep(ANSWER_TIMEOUT)
         self._answer(answer, InDoubt("no answer in time"))
-        if take is not None and self._random.random() < self._script.late:
+        if self._random.random() < self._script.late:
             await asyncio.sleep(self._random.choice((0.0, 0.001, 1.0, 60.0)))
-            late(key, Taken(take.carrier_id))
+            for_good, busy = Refused("0x0000000B"), Refused("0x00000058", retryable=True, throttled=True)
+            late(key, self._random.choice((for_good, busy)) if take is None else Taken(take.carrier_id))
 
     async def _take_and_answer(self, part: Part, key: PartKey, answer: asyncio.Future[Answer]) -> None:
         take = self._take(part, key)

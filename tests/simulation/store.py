@@ -220,8 +220,11 @@ class MemoryStore:
         await self._pause()
         return found[:limit]
 
-    async def held_unmatched(self, *, limit: int) -> Sequence[tuple[int, HeldReceipt]]:
-        found = list(reversed(self.disk.held.items()))
+    async def held_unmatched(
+        self, *, limit: int, before: int | None = None
+    ) -> Sequence[tuple[int, HeldReceipt]]:
+        held = reversed(self.disk.held.items())
+        found = [(id_, receipt) for id_, receipt in held if before is None or id_ < before]
         await self._pause()
         return found[:limit]
 

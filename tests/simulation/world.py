@@ -13,12 +13,13 @@ from uuid import UUID
 
 from application import settle_messages
 from application.carriage import Answer as CarrierAnswer
-from application.carriage import PartKey, Receipt, Taken
+from application.carriage import PartKey, Receipt, Refused, Taken
 from application.directory import Directory
 from application.manage_contracts import go_live, resume, sign_contract, suspend
 from application.manage_links import configure_link
 from application.manage_templates import approve_signature, draft_signature
 from application.reactions import jobs
+from application.record_late_answers import LateAnswers
 from application.record_receipts import ReceiptRecorder
 from application.reset_quota import reset_quota
 from application.send_messages import Answer, Draft, MessageSender, SendMessages
@@ -306,8 +307,9 @@ class World:
     def _make_worker(self, process: Process) -> Worker:
         store, settling = self.store(process), Settling()
         recorder = ReceiptRecorder(store=store, vault=self.vault, settling=settling, now=self.now)
+        late_answers = LateAnswers(store=store, vault=self.vault)
         carriages = {
-            name: SimulatedCarriage(carrier, process, window=4, late=self._late(process, recorder, name))
+            name: SimulatedCarriage(carrier, process, window=4, late=self._late(process, late_answers, name))
             for name, carrier in self.carriers.items()
         }
         submitters = {
@@ -371,16 +373,16 @@ class World:
         return deliver
 
     def _late(
-        self, process: Process, recorder: ReceiptRecorder, link: str
+        self, process: Process, late_answers: LateAnswers, link: str
     ) -> Callable[[PartKey, CarrierAnswer], None]:
-        async def record(key: PartKey, answer: Taken) -> None:
+        async def record(key: PartKey, answer: Taken | Refused) -> None:
             try:
-                await recorder.record_late_answer(link, key, answer.carrier_id)
+                await late_answers(link, key, answer)
             except Exception as error:  # noqa: BLE001
                 self._note(error)
 
         def late(key: PartKey, answer: CarrierAnswer) -> None:
-            if isinstance(answer, Taken) and not process.dead.is_set():
+            if isinstance(answer, Taken | Refused) and not process.dead.is_set():
                 process.start(record(key, answer))
 
         return late
