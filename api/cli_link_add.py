@@ -209,7 +209,9 @@ async def _save(
         passwords=_passwords(wanted, before.configured if before else None, from_stdin=from_stdin, ask=ask),
         context=operator(),
     )
-    return bool(done), notes(wanted)
+    platform.directory.forget("links")
+    beside = [each.configured for each in await platform.directory.links() if each.enabled]
+    return bool(done), notes(wanted, beside)
 
 
 def changed_link(name: str, known: Configured | None, change: Change) -> Configured:
@@ -299,10 +301,13 @@ def _passwords(wanted: Configured, known: Configured | None, *, from_stdin: bool
     password = own.read(from_stdin=from_stdin)
     if from_stdin and password is None:
         raise BadInput("password_missing", "The first line of stdin is empty: write the password there.")
-    return Passwords(
-        own=password,
-        inbound=theirs.read(from_stdin=from_stdin) if wanted.inbound is not None else None,
-    )
+    inbound = theirs.read(from_stdin=from_stdin) if wanted.inbound is not None else None
+    if ask and password is None and inbound is None:
+        detail = (
+            f"No password was given. Without a terminal say it in {PASSWORD_VARIABLE} or by --password-stdin."
+        )
+        raise BadInput("password_missing", detail)
+    return Passwords(own=password, inbound=inbound)
 
 
 @dataclass(frozen=True, slots=True)

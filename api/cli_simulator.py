@@ -215,6 +215,7 @@ def _tell(offers: "Iterable[Offer]", control: str | None, *, as_json: bool) -> N
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
     tables.console().print(tables.table(_COLUMNS, map(_row, facts), title="simulated carriers"))
+    typer.echo("a link to each (in a checkout it is ./run smsledger):")
     for fact in facts:
         typer.echo(f"  {fact['link_add']}")
     if control is not None:

@@ -226,7 +226,7 @@ def link_answer(link: Link, network: Network) -> LinkAnswer:
         inbound=_inbound(shown.inbound),
         breaker=msgspec.convert(shown.breaker, LinkBreaker, from_attributes=True),
         encryption=LinkEncryption(authority=shown.encryption.authority) if shown.encryption else None,
-        notes=list(notes(shown)),
+        notes=list(notes(shown, (other.configured for other in network.links if other.enabled))),
     )
 
 

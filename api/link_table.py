@@ -1,10 +1,11 @@
 """The links as a terminal shows them: a row a link, its connections beneath it where they are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from domain.values import SHANGHAI
@@ -39,6 +40,20 @@ _COLUMNS = {
     "refused by code": "left",
     "last error": "left",
 }
+_LEAST_WANTED = (
+    "receipt s",
+    "window",
+    "submit ms",
+    "refused by code",
+    "since",
+    "in doubt",
+    "tps",
+    "queue",
+    "deliv %",
+)
+"""What is left out of a narrow terminal, one column after the other; `--json` has everything."""
+_ROOM_FOR_AN_ERROR = 20
+_WIDEST = 1_000
 _UNKNOWN = "–"
 _CODES = 3
 """So many of the codes by which most was refused."""
@@ -49,16 +64,42 @@ def picture(
     network: NetworkStanding, links: Sequence[LinkStanding], *, at: datetime, connections: bool
 ) -> RenderableType:
     """A table, and beneath it what could not be seen. Pairs are median/99th percentile, or real-time+batch."""
-    table = Table(header_style="bold")
-    for heading, side in _COLUMNS.items():
-        short = heading not in ("refused by code", "last error")
-        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=short)
-    for link in links:
-        table.add_row(*_link(link, at))
-        for each in link.connections if connections else ():
-            table.add_row(*_connection(each, at))
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(links, at, connections=connections)]
     words = [f"{at.astimezone(SHANGHAI):%H:%M:%S}  {len(links)} links", *_absences(network, links)]
-    return Group(table, *words)
+    return Group(_Fitting(rows), *words)
+
+
+class _Fitting:
+    """The table with as many columns as the terminal has room for: what is in it can be read whole."""
+
+    def __init__(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = list(_COLUMNS)
+        for least_wanted in _LEAST_WANTED:
+            short = self._table([heading for heading in shown if heading != "last error"])
+            wide = Measurement.get(console, options.update(max_width=_WIDEST), short).maximum
+            if wide + _ROOM_FOR_AN_ERROR <= options.max_width:
+                break
+            shown.remove(least_wanted)
+        yield self._table(shown)
+
+    def _table(self, shown: Sequence[str]) -> Table:
+        table = Table(header_style="bold")
+        for heading in shown:
+            right = _COLUMNS[heading] == "right"
+            table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "last error")
+        for row in self._rows:
+            table.add_row(*(row[heading] for heading in shown))
+        return table
+
+
+def _rows(links: Sequence[LinkStanding], at: datetime, *, connections: bool) -> Iterator[Iterator[str]]:
+    for link in links:
+        yield _link(link, at)
+        for each in link.connections if connections else ():
+            yield _connection(each, at)
 
 
 def _absences(network: NetworkStanding, links: Sequence[LinkStanding]) -> Iterator[str]:
@@ -70,9 +111,9 @@ def _absences(network: NetworkStanding, links: Sequence[LinkStanding]) -> Iterat
     silent = [of.name for of in links if of.told == () and of.state != "disabled"]
     if silent:
         yield f"[yellow]no worker runs {escape(', '.join(silent))}[/]"
-    deaf = [of.name for of in links if of.connected and not of.hears]
-    if deaf:
-        yield f"[bold red]no receipts can come over {escape(', '.join(deaf))}: no connection that receives is bound[/]"
+    for of in links:
+        if of.connected and of.deaf:
+            yield f"[bold red]no receipts can come over {escape(of.name)}: {escape(of.deaf)}[/]"
 
 
 def _link(of: LinkStanding, at: datetime) -> Iterator[str]:
@@ -114,7 +155,7 @@ def _figures(of: LinkFigures | None, *, queue: str, in_doubt: str) -> Iterator[s
 def _error(of: LinkFigures | None, reason: str, at: datetime) -> str:
     if of is None or not of.last_error or of.last_error_at is None:
         return escape(reason)
-    return f"{escape(of.last_error)} [dim]{_age(of.last_error_at, at)} ago[/]"
+    return f"{escape(of.last_error)} [dim]({_age(of.last_error_at, at)} ago)[/]"
 
 
 def _coloured(word: str) -> str:

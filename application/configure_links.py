@@ -18,6 +18,10 @@ from domain.recorded import Context
 from domain.values import stream_id
 
 _LONGEST_AUTHORITY = 200_000
+_NOTHING_GIVEN = (
+    "A new link needs its password: in the request, or on the command line in LINK_PASSWORD (LINK_INBOUND_PASSWORD"
+    " for the carrier's own), by --password-stdin or --ask-password."
+)
 
 
 def password_purpose(name: str) -> str:
@@ -145,7 +149,7 @@ class _Secret:
 
     def _kept(self, vault: SecretVault) -> str:
         if not self.sealed:
-            raise BadInput("password_missing", "A new link needs its password.", field=self.field)
+            raise BadInput("password_missing", _NOTHING_GIVEN, field=self.field)
         if self.recheck:
             password = self._open(vault)
             if password is None:

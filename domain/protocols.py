@@ -5,6 +5,7 @@ and without a clear word: so it is refused here.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from domain.errors import BadInput
@@ -160,8 +161,9 @@ def manner_of(protocol: str) -> Manner:
     return PROTOCOLS[protocol]
 
 
-def notes(link: Configured) -> tuple[str, ...]:
-    """What is possible, and often not meant: sentences for the operator."""
+def notes(link: Configured, beside: Iterable[Configured] = ()) -> tuple[str, ...]:
+    """What is possible, and often not meant: sentences for the operator. `beside` are the other links that are
+    enabled."""
     manner = manner_of(link.protocol)
     most = manner.agreed_window
     told = (
@@ -178,7 +180,23 @@ def notes(link: Configured) -> tuple[str, ...]:
             "Most gateways refuse submits without the enterprise code (corp id).",
         ),
     )
-    return tuple(sentence for said, sentence in told if said)
+    alone = (sentence for said, sentence in told if said)
+    return (
+        *alone,
+        *(note for other in beside if other.name != link.name for note in _notes_of_two(link, other)),
+    )
+
+
+def _notes_of_two(link: Configured, other: Configured) -> Iterator[str]:
+    """What two links take away from each other."""
+    if (link.host, link.port, link.system_id) == (other.host, other.port, other.system_id):
+        yield (
+            f"Link {other.name} has this account too: the carrier gives the receipts of both to either, where they"
+            " are lost. An account is one link, with several connections."
+        )
+    ours, theirs = link.inbound, other.inbound
+    if ours and theirs and (ours.port, ours.login) == (theirs.port, theirs.login):
+        yield f"Link {other.name} has this login at this port too: the carrier comes to one of them only."
 
 
 def _require_secret(password: str, manner: Manner, field: str) -> None:
@@ -244,7 +262,7 @@ def _require_breaker(breaker: Breaker) -> None:
 
 def _require_range(field: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise BadInput("link_invalid", f"This is {least} to {most}.", field=field)
+        raise BadInput("link_invalid", f"{field} is {least} to {most}.", field=field)
 
 
 def _require_tariff(manner: Manner, tariff: Tariff) -> None:
@@ -282,7 +300,7 @@ _NO_FIELD = "has no field: leave it out"
 def _node_fault(manner: Manner, node: int) -> tuple[bool, str]:
     if manner.family != "sgip":
         return node != 0, _NO_FIELD
-    return not 1 <= node <= _LAST_NODE, f"is needed: the number the carrier gave our node, 1 to {_LAST_NODE}"
+    return not 1 <= node <= _LAST_NODE, f"is 1 to {_LAST_NODE}: the number the carrier gave our node"
 
 
 def _require_smpp_only(manner: Manner, link: Configured) -> None:

@@ -27,6 +27,8 @@ class ConnectionFigures(Struct, kw_only=True, frozen=True, omit_defaults=True):
     phase: LinkPhase
     since: float
     reason: str = ""
+    deaf: str = ""
+    """Why its carrier cannot bring receipts and replies, where it comes to us for that (SGIP)."""
     window_size: int
     window_used: int = 0
     rate: float | None = None
@@ -85,6 +87,7 @@ class Teller:
             phase=figures.phase,
             since=wall - (now - figures.since),
             reason=figures.reason,
+            deaf=carrier.deaf,
             window_size=self.window,
             window_used=carrier.pending,
             rate=None if carrier.rate == float("inf") else carrier.rate,

@@ -71,8 +71,15 @@ class LinkStanding:
 
     @property
     def hears(self) -> bool:
-        """Whether receipts and replies can come: any of its connections is bound that receive."""
-        return any(each.phase == "bound" and each.direction != "send" for each in self.connections)
+        """Whether receipts and replies can come."""
+        return not self.deaf
+
+    @property
+    def deaf(self) -> str:
+        """Why receipts and replies cannot come; empty where they can."""
+        if not any(each.phase == "bound" and each.direction != "send" for each in self.connections):
+            return "no connection that receives is bound"
+        return next((each.deaf for each in self.told or () if each.deaf), "")
 
     @property
     def bound(self) -> int:
@@ -106,11 +113,11 @@ class LinkStanding:
 
     @property
     def reason(self) -> str:
-        """Why it is broken or down; empty for one that was never connected."""
+        """Why it is broken or down, or hears nothing; empty for one that was never connected."""
         if self.condition == "broken":
             return self.line.broken_reason
         if self.connected:
-            return ""
+            return self.deaf
         if self.told == () and self.line.enabled:
             return NO_WORKER
         sending = [each for each in self.told or () if self._sends(each.connection)]

@@ -5,7 +5,6 @@ whoever owns the link.
 """
 
 import asyncio
-import ssl
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -14,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from socket import gaierror
 from typing import Literal
 
 from application.configure_links import unreadable
@@ -38,6 +36,7 @@ from infrastructure.carriers.encryption import encryption
 from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.login_codes import meaning
+from infrastructure.carriers.no_connection import why_no_connection
 from infrastructure.carriers.traffic import LinkSettings
 from infrastructure.link_settings import link_settings
 
@@ -46,7 +45,6 @@ __all__ = ["Outcome", "Step", "Trial", "longest_wait", "try_configured", "try_li
 _MOST_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
 _READ_OCTETS = 65_536
-_MOST_SAID = 120
 
 
 class Outcome(StrEnum):
@@ -232,7 +230,7 @@ class _Talk:
                     settings.host, settings.port, ssl=encryption(settings)
                 )
         except (OSError, UnicodeError) as error:
-            raise _Ended(Outcome.CANNOT_CONNECT, self._no_connection(error)) from None
+            raise _Ended(Outcome.CANNOT_CONNECT, why_no_connection(error, seconds=self._wait)) from None
         return "connected, encrypted with TLS" if settings.encrypted else "connected"
 
     async def _bind(self) -> str:
@@ -345,22 +343,3 @@ class _Talk:
         if last == "connect":
             return "the carrier hung up without an answer: does it expect us from this address, in this protocol?"
         return "the carrier hung up without an answer"
-
-    def _no_connection(self, error: Exception) -> str:
-        match error:
-            case ssl.SSLCertVerificationError():
-                return f"its certificate is not trusted: {error.verify_message[:_MOST_SAID]}"
-            case ssl.SSLError():
-                return "no TLS came about: does the carrier speak it at this port?"
-            case TimeoutError():
-                return (
-                    f"no connection within {self._wait:g} s: a firewall may keep it, or the address is wrong"
-                )
-            case ConnectionRefusedError():
-                return "nobody listens there: is the port right?"
-            case gaierror() | UnicodeError():
-                return "the host's name cannot be found"
-            case ConnectionResetError():
-                return "the connection was cut while it came about"
-            case _:
-                return f"no connection: {getattr(error, 'strerror', None) or type(error).__name__}"

@@ -5,7 +5,7 @@ import contextlib
 
 from infrastructure.carriers.connection import Connection
 from infrastructure.carriers.intake import Intake
-from infrastructure.carriers.sgip_listener import SgipListeners
+from infrastructure.carriers.reception import Reception
 from infrastructure.carriers.traffic import LinkSettings
 
 __all__ = ["take_leave"]
@@ -20,17 +20,16 @@ async def take_leave(
     something_happened: asyncio.Event,
     *,
     intake: Intake,
-    listeners: SgipListeners | None,
+    reception: Reception,
 ) -> None:
     """Finish for as long as a close may take, and unbind. `something_happened` is set by everything on the
-    connection; `listeners` are given where the carrier comes to us, too."""
+    connection."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.close_timeout_seconds):
             while connection.pending:
                 something_happened.clear()
                 await something_happened.wait()
-            if listeners is not None:
-                await listeners.finish(settings)
+            await reception.finish()
             # A carrier that brings on and on is read no more, else there would be no end of it.
             intake.leave(connection)
             connection.hold_reading()

@@ -17,6 +17,8 @@ from infrastructure.carriers.fixed_fields import china_now
 from infrastructure.carriers.framing import ProtocolError
 from infrastructure.carriers.intake import Intake, StoreReceipts, StoreReplies
 from infrastructure.carriers.leaving import take_leave
+from infrastructure.carriers.no_connection import why_no_connection
+from infrastructure.carriers.reception import Reception
 from infrastructure.carriers.session import (
     IDLE,
     Answered,
@@ -116,15 +118,15 @@ class CarrierLink:
         )
         self._refusal: BindRefused | None = None
         self._bound_at: float | None = None
-        self._renewing = self._listens = False
-        self._listeners = listeners or SgipListeners()
+        self._renewing = False
+        self._reception = Reception(settings, listeners or SgipListeners(), self._intake)
 
     # What the caller uses.
 
     async def run(self) -> None:
         """Connect, and connect again whenever the connection is lost, until `close` is called."""
         self._running = True
-        chores = [asyncio.create_task(each) for each in (self._intake.run(), self._listen())]
+        chores = [asyncio.create_task(each) for each in (self._intake.run(), self._reception.open())]
         try:
             while not self._closing.is_set():
                 await self._connect_and_serve()
@@ -135,8 +137,7 @@ class CarrierLink:
                 self._connection.give_up("link stopped")
             for chore in chores:
                 chore.cancel()
-            if self._listens:
-                self._listeners.leave(self._settings)
+            self._reception.close()
             self._wake_all()
             self._say(LinkPhase.CLOSED)
             self._ended.set()
@@ -192,6 +193,11 @@ class CarrierLink:
         return len(self._queue)
 
     @property
+    def deaf(self) -> str:
+        """Why the carrier cannot come to us, where it has to for its receipts; else empty."""
+        return self._reception.deaf
+
+    @property
     def waiting_receipts(self) -> int:
         """The number of receipts and replies that are not stored yet."""
         return len(self._intake)
@@ -212,24 +218,13 @@ class CarrierLink:
             self._connecting.reschedule(asyncio.get_running_loop().time())
         if (connection := self._connection) is not None:
             if connection.bound and not hurry:
-                listeners = self._listeners if self._listens else None
-                happened, intake = self._something_happened, self._intake
-                await take_leave(connection, self._settings, happened, intake=intake, listeners=listeners)
+                happened, intake, reception = self._something_happened, self._intake, self._reception
+                await take_leave(connection, self._settings, happened, intake=intake, reception=reception)
             connection.give_up("link closed")
         if self._running:
             await self._ended.wait()
 
     # Connecting.
-
-    async def _listen(self) -> None:
-        """Let the carrier come to us with its receipts, where its protocol wants that."""
-        while self._settings.listener_port and not self._listens:
-            try:
-                await self._listeners.join(self._settings, self._intake)
-                self._listens = True
-            except (OSError, ValueError) as error:
-                _log.error("link %s cannot listen for its carrier: %s", self._settings.name, error)
-                await asyncio.sleep(4 * self._settings.reconnect_min_seconds)
 
     async def _connect_and_serve(self) -> None:
         if not self._renewing:
@@ -250,7 +245,8 @@ class CarrierLink:
             connection.give_up("cannot connect")
             self._connection, self._renewing = None, False
             self._drop_queue("cannot connect")
-            self._say(LinkPhase.LOST, f"cannot connect: {type(error).__name__}")
+            why = why_no_connection(error, seconds=self._settings.connect_timeout_seconds)
+            self._say(LinkPhase.LOST, f"cannot connect: {why}")
             return
         finally:
             self._connecting = None

@@ -40,6 +40,8 @@ class _Guest:
     password: str = field(repr=False)
     intake: Intake
     visits: set["_Visit"] = field(default_factory=set)
+    turned_away: bool = False
+    """Whoever came last under its login had another password."""
 
 
 class SgipListener:
@@ -86,7 +88,7 @@ class SgipListener:
     def admit(self, login: str, password: str, intake: Intake) -> None:
         """Let a carrier in from now on; raises ValueError for a login that is taken, or a door without a key."""
         if not (login and password) or login in self._guests:
-            raise ValueError("the login is taken, or it or its password is empty")
+            raise ValueError("another link has this login there, or login or password is empty")
         self._guests[login] = _Guest(password, intake)
 
     async def finish(self, login: str) -> None:
@@ -97,6 +99,11 @@ class SgipListener:
         for visit in list(guest.visits):
             await guest.intake.drained(visit)
         await asyncio.sleep(_ARRIVAL_SECONDS)
+
+    def is_turned_away(self, login: str) -> bool:
+        """Whether a carrier keeps coming with a wrong password, and has no connection with the right one."""
+        guest = self._guests[login]
+        return guest.turned_away and not guest.visits
 
     def dismiss(self, login: str) -> None:
         """Let the carrier in no more, and end its connections."""
@@ -120,6 +127,8 @@ class SgipListener:
         expected = "" if guest is None else guest.password
         said, kept = password.rstrip().encode("latin-1"), expected.rstrip().encode("utf-8")
         right = hmac.compare_digest(said, kept)
+        if guest is not None:
+            guest.turned_away = not right
         if guest is None or not right:
             # The name could be anything, so it is not written down.
             _log.warning("sgip listener: a login was refused: unknown name or wrong password")
@@ -308,6 +317,11 @@ class SgipListeners:
     async def finish(self, settings: LinkSettings) -> None:
         """Answer what the link's carrier brought, and read nothing more of it; only for a link that has joined."""
         await self._open[settings.listener_host, settings.listener_port].finish(settings.listener_login)
+
+    def is_turned_away(self, settings: LinkSettings) -> bool:
+        """Whether the link's carrier comes with a wrong password; only for a link that has joined."""
+        listener = self._open[settings.listener_host, settings.listener_port]
+        return listener.is_turned_away(settings.listener_login)
 
     def leave(self, settings: LinkSettings) -> None:
         """Let the link's carrier in no more; only for a link that has joined."""

@@ -135,6 +135,26 @@ def test_passwords_come_from_stdin_in_two_lines(terminal: Terminal, monkeypatch:
         assert code(terminal("link", "add", "one", *options)) == expected
 
 
+def test_who_asks_for_a_password_and_gives_none_is_told(terminal: Terminal):
+    assert terminal("link", "add", "one", "--protocol", "cmpp20", *SMPP).code == 0
+    terminal.set("LINK_PASSWORD", "")
+    said = terminal("link", "add", "one", "--ask-password")
+    assert code(said) == (2, "password_missing")
+    assert "LINK_PASSWORD" in said.err
+
+
+def test_two_links_that_take_each_other_s_receipts_are_noted(terminal: Terminal):
+    terminal.set("LINK_INBOUND_PASSWORD", THEIRS)
+    sgip = ("--protocol", "sgip12", *SMPP, *OF_PROTOCOL["sgip12"])
+    assert "note: Link" not in terminal("link", "add", "one", *sgip).err
+    again = terminal("link", "add", "two", *sgip).err
+    assert "note: Link one has this account too" in again
+    assert "note: Link one has this login at this port too" in again
+    assert "Link two has" in " ".join(terminal("link", "show", "one", "--json").document["notes"])
+    other = terminal("link", "add", "three", *sgip, "--port", "8802", "--inbound-port", "8803")
+    assert "note: Link" not in other.err
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

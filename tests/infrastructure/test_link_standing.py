@@ -61,6 +61,11 @@ def test_a_link_of_which_only_receivers_are_bound_is_down_and_one_without_hears_
     assert LinkStanding(line=line(), told=[told()]).hears
 
 
+def test_a_link_whose_carrier_cannot_come_to_us_hears_nothing_and_says_why():
+    of = LinkStanding(line=line(), told=[told(deaf="another program has port 8801"), told(2)])
+    assert (of.condition, of.hears, of.reason) == ("ready", False, "another program has port 8801")
+
+
 def test_a_link_is_ready_since_its_oldest_connection_stands():
     older = NOW - timedelta(minutes=5)
     of = LinkStanding(line=line(), told=[told(), told(2, since=older.timestamp())])

@@ -94,7 +94,9 @@ def test_a_certificate_that_does_not_vouch_for_the_carrier_is_refused(
         ):
             await until(lambda: LinkPhase.LOST in our.phases)
             reasons = {state.reason for state in our.states if state.phase is LinkPhase.LOST}
-            assert reasons == {"cannot connect: SSLCertVerificationError"}
+            assert all(
+                reason.startswith("cannot connect: its certificate is not trusted") for reason in reasons
+            )
             assert LinkPhase.BOUND not in our.phases
             assert simulator.counters.binds == 0
 

@@ -519,9 +519,36 @@ def test_a_link_whose_port_is_taken_sends_all_the_same_and_listens_when_it_is_fr
         ):
             (answer,) = await our.send(part())
             assert our.receipts == []
+            assert our.link.deaf == f"the carrier cannot come to us: another program has port {port}"
             taken.close()
             await until(lambda: our.receipts)
             assert our.receipts[0].carrier_id == answer.carrier_id
+            assert our.link.deaf == ""
+
+    asyncio.run(play())
+
+
+def test_a_link_says_that_its_carrier_comes_with_another_password_until_it_comes_with_the_right_one():
+    async def play() -> None:
+        port = free_port()
+        async with (
+            await serve(carrier(protocol="sgip12")) as simulator,
+            desk(
+                simulator.port,
+                protocol="sgip12",
+                listener_host="127.0.0.1",
+                listener_port=port,
+                listener_login="smg",
+                listener_password="secret",
+            ) as our,
+        ):
+            await our.link.ready()
+            assert our.link.deaf == ""
+            for password, admitted in (("other", False), ("secret", True), ("other", False)):
+                async with smg(port) as visitor:
+                    answer = await visitor.ask(Bind(sequence=1, login_type=2, name="smg", password=password))
+                    assert (answer.result == ADMITTED) is admitted
+                    assert ("another password" in our.link.deaf) is not admitted
 
     asyncio.run(play())
 
