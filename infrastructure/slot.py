@@ -158,11 +158,23 @@ class Slot:
     def start(self, takeover: Takeover) -> None:
         """Connect and, where it sends, take jobs; what an earlier owner left on the wire is put into doubt."""
         running = asyncio.create_task(self.link.run(), name=f"link-{self._id.link}-{self._id.number}")
+        running.add_done_callback(self._note_end)
         doubting = self._shared.background.spawn(lambda: self._doubt_abandoned(takeover))
         if self._sends:
             self._shared.senders[self._id.link] += 1
             self._consumers.start()
         self._tasks = [running, doubting, self._shared.background.spawn(self._consumers.keep)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection has ended though nobody ended it: a fault of ours, after which it begins anew."""
+        return bool(self._tasks) and self._tasks[0].done() and not self._ending
+
+    def _note_end(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled() and (error := running.exception()) is not None:
+            _log.error(
+                "link %s: connection %d ended by itself", self._id.link, self._id.number, exc_info=error
+            )
 
     def adopt(self, configured: Configured) -> bool:
         """Go by another configuration of the link, where that changes nothing of what was agreed with the carrier.

@@ -158,7 +158,7 @@ class Worker:
         }
         for id_, slot in self._slots.items():
             link = wanted.get(id_)
-            if id_ not in self._ends and (link is None or not slot.adopt(link.configured)):
+            if id_ not in self._ends and (link is None or slot.is_over or not slot.adopt(link.configured)):
                 self._end(id_)
         await self._share_out(wanted)
         await self._release_ports()

@@ -28,6 +28,7 @@ from domain.values import Carrier, Lane
 from infrastructure import jobs, slot
 from infrastructure import worker as worker_process
 from infrastructure.bootstrap import Platform, platform
+from infrastructure.carriers.link import CarrierLink
 from infrastructure.lease import Leases, Standing
 from infrastructure.link_board import Board
 from infrastructure.link_figures import ConnectionFigures
@@ -352,6 +353,30 @@ def test_a_link_that_nobody_here_can_speak_keeps_no_other_from_working(ours: Pla
 
 
 # Leases that go, and ends that are not smooth.
+
+
+def test_a_connection_that_a_fault_of_ours_ended_begins_anew(
+    ours: Platform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    connect, faults = CarrierLink._connect_and_serve, iter([RuntimeError("nobody thought of this")])
+
+    async def fail_once(link: CarrierLink) -> None:
+        for fault in faults:
+            raise fault
+        await connect(link)
+
+    monkeypatch.setattr(CarrierLink, "_connect_and_serve", fail_once)
+
+    async def play() -> None:
+        async with await serve(carrier_of(LINK)) as simulator, workers(ours) as running:
+            await make_sample(ours)
+            await configure(ours, to(ours, simulator.port))
+            running.start()
+            await until(lambda: bound(simulator) == 1)
+            await all_delivered(ours, await accept(ours, 3))
+
+    asyncio.run(play())
+    assert f"link {LINK}: connection 1 ended by itself" in caplog.text
 
 
 def leases_of(database: Database) -> list[int]:
