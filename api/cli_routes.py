@@ -10,6 +10,7 @@ from api import tables
 from api.cli_session import AsJson, By, Reason, person, said, work
 from domain.errors import BadInput
 from domain.events.route import RouteSet, Share
+from domain.recorded import Context
 from domain.values import Carrier, Category
 
 if TYPE_CHECKING:
@@ -46,10 +47,8 @@ def set_route(
 ) -> None:
     """Make a route, or make it anew: what is not given is empty, and holds for every message.
 
-    It takes effect within a second or two, without a restart. `route try` says what it does.
+    It holds for what is accepted from now on, without a restart. `route try` says what it does.
     """
-    from application.manage_routes import set_route as decide
-
     context = person(by)
     wanted = RouteSet(
         name=name,
@@ -63,18 +62,24 @@ def set_route(
         extensions=tuple(for_extension or ()),
         by=context.actor,
     )
-    done = work(lambda made: decide(made.store, wanted=wanted, context=context))
-    said(
-        f"route {name}: " + ("set" if done else "nothing changed"),
-        as_json=as_json,
-        route=name,
-        changed=bool(done),
-    )
+    changed, told = work(lambda made: _set(made, wanted, context))
+    for note in told:
+        typer.echo(f"note: {note}", err=True)
+    outcome = "set" if changed else "nothing changed"
+    said(f"route {name}: {outcome}", as_json=as_json, route=name, changed=changed, notes=told)
+
+
+async def _set(platform: "Platform", wanted: RouteSet, context: Context) -> tuple[bool, tuple[str, ...]]:
+    """Whether something changed, and what the operator should know."""
+    from application import doubt_routes, manage_routes
+
+    done = await manage_routes.set_route(platform.store, wanted=wanted, context=context)
+    return bool(done), await doubt_routes.notes(platform.directory, wanted)
 
 
 @app.command(epilog="Example: smsledger route remove codes --reason 'one link is enough'")
 def remove(name: Name, reason: Reason, by: By = "", as_json: AsJson = False) -> None:
-    """Ask a route no more. It takes effect within a second or two."""
+    """Ask a route no more, from the next message on."""
     from application.manage_routes import remove_route
 
     work(lambda made: remove_route(made.store, name=name, reason=reason, context=person(by)))

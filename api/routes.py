@@ -73,7 +73,7 @@ async def list_routes(request: Request, key: Reader) -> Response:  # noqa: ARG00
     ),
 )
 async def set_route(request: Request, name: str, key: Operator) -> Response:
-    """Make it, or make it anew as a whole. It takes effect within a second or two."""
+    """Make it, or make it anew as a whole. It holds for what is accepted from now on."""
     platform, context = platform_of(request), context_of(request, key)
     body = await body_of(request, RouteRequest)
     wanted = route_of(name, body, by=context.actor)

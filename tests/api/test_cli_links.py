@@ -251,13 +251,25 @@ def test_a_link_that_is_not_there_is_not_tried(terminal: Terminal):
 # Routes.
 
 
+def test_a_route_for_names_that_nothing_has_is_set_and_noted(terminal: Terminal):
+    terminal("link", "add", "one", "--protocol", "cmpp20", *SMPP)
+    terminal("account", "create", "shili", "--name", "示例科技")
+    terminal("signature", "add", "shili", "示例科技", "--approve")
+    known = ("--account", "shili", "--signature", "示例科技")
+    assert terminal("route", "set", "right", "--link", "one", *known).err == ""
+    slip = terminal("route", "set", "slip", "--link", "one", "--account", "shilli", "--signature", "示例")
+    assert (slip.code, slip.out) == (0, "route slip: set\n")
+    assert "note: There is no account shilli" in slip.err
+    assert "note: No account has the signature 示例:" in slip.err
+
+
 def test_a_route_is_set_listed_tried_and_removed(terminal: Terminal):
     terminal("account", "create", "acme", "--name", "示例科技")
     terminal("link", "add", "one", *SMPP)
     terminal("link", "add", "two", *SMPP)
     conditions = ("--category", "otp", "--account", "acme", "--extension", "12", "--for-extension", "20")
     made = terminal("route", "set", "codes", "--link", "one:7", "--link", "two:3", *conditions, "--json")
-    assert made.document == {"route": "codes", "changed": True}
+    assert made.document == {"route": "codes", "changed": True, "notes": []}
     (listed,) = terminal("route", "list", "--json").document["routes"]
     assert listed["links"] == [{"link": "one", "weight": 7}, {"link": "two", "weight": 3}]
     assert (listed["extension"], listed["extensions"]) == ("12", ["20"])
