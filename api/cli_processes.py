@@ -39,7 +39,9 @@ def _process(name: str) -> "Iterator[Settings]":
 
 
 def api(
-    port: Annotated[int | None, typer.Option(help="Instead of SMSLEDGER_HTTP_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Instead of SMSLEDGER_HTTP_PORT.", min=1, max=65_535)
+    ] = None,
 ) -> None:
     """Answer HTTP requests. Start it as often as you have cores: they share the port.
 
@@ -115,7 +117,9 @@ def up(
     control_port: Annotated[
         int | None, typer.Option(help="Of the simulated carriers: take orders over HTTP.", min=1, max=65_535)
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Of the API, instead of SMSLEDGER_HTTP_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Of the API, instead of SMSLEDGER_HTTP_PORT.", min=1, max=65_535)
+    ] = None,
     api_processes: Annotated[
         int | None, typer.Option(help="Instead of SMSLEDGER_API_PROCESSES.", min=1, max=64)
     ] = None,
@@ -133,9 +137,9 @@ def up(
     settings = settings.model_copy(
         update={name: value for name, value in changed.items() if value is not None}
     )
-    if control_port and not with_simulator:
+    if control_port is not None and not with_simulator:
         raise typer.BadParameter("--control-port is of the simulated carriers: say --with-simulator too")
-    options = ("--control-port", str(control_port)) if control_port else ()
+    options = ("--control-port", str(control_port)) if control_port is not None else ()
     plan = SimulatorPlan(ports=default_ports(EVERY_PROTOCOL), accounts={ACCOUNT: ACCOUNT}, options=options)
     simulated = plan if with_simulator else None
     run_until_stopped(settings, simulator=simulated, say=lambda text: typer.echo(text, err=True))

@@ -122,7 +122,8 @@ async def read_link(request: Request, name: Name, key: Reader) -> Response:  # n
 async def configure_link(request: Request, name: str, key: Operator) -> Response:
     """Make it, or change it as a whole: what is left out has its default, but for passwords, which stay.
 
-    A new link is enabled. A change takes effect within a second or two; connections are made anew for it.
+    A new link is enabled. A change takes effect within a second or two; connections are made anew where
+    the carrier has to know of it.
     """
     platform, body = platform_of(request), await body_of(request, LinkRequest)
     wanted = configured_of(name, body)
