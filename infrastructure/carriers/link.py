@@ -112,6 +112,7 @@ class CarrierLink:
         self._token_timer: asyncio.TimerHandle | None = None
         self._closing, self._ended = asyncio.Event(), asyncio.Event()
         self._something_happened = asyncio.Event()
+        self._leaving = asyncio.Lock()
         self._running = False
         self._backoff = Backoff(
             shortest=settings.reconnect_min_seconds, longest=settings.reconnect_max_seconds, random=random
@@ -131,6 +132,9 @@ class CarrierLink:
             while not self._closing.is_set():
                 await self._connect_and_serve()
                 await self._sleep(self._next_pause())
+            # What the carrier brought to our port is stored and answered, though our own connection broke.
+            async with self._leaving:
+                pass
         finally:
             self._closing.set()
             if self._connection is not None:
@@ -219,7 +223,8 @@ class CarrierLink:
         if (connection := self._connection) is not None:
             if connection.bound and not hurry:
                 happened, intake, reception = self._something_happened, self._intake, self._reception
-                await take_leave(connection, self._settings, happened, intake=intake, reception=reception)
+                async with self._leaving:
+                    await take_leave(connection, self._settings, happened, intake=intake, reception=reception)
             connection.give_up("link closed")
         if self._running:
             await self._ended.wait()

@@ -553,6 +553,45 @@ def test_a_link_says_that_its_carrier_comes_with_another_password_until_it_comes
     asyncio.run(play())
 
 
+def test_what_the_carrier_brought_is_answered_though_our_own_connection_breaks_while_we_leave():
+    async def play() -> None:
+        port, may_store = free_port(), asyncio.Event()
+        async with (
+            await serve(carrier(protocol="sgip12")) as simulator,
+            desk(
+                simulator.port,
+                protocol="sgip12",
+                listener_host="127.0.0.1",
+                listener_port=port,
+                listener_login="smg",
+                listener_password="secret",
+            ) as our,
+        ):
+            await our.link.ready()
+
+            async def store(batch) -> None:
+                await may_store.wait()
+                await our.keep(batch)
+
+            our.store = store
+            async with smg(port) as visitor:
+                await visitor.ask(Bind(sequence=1, login_type=2, name="smg", password="secret"))
+                visitor.say(report(5))
+                await until(lambda: our.link.waiting_receipts == 0 and our.link._intake._owed.total() == 1)
+                closing = asyncio.create_task(our.link.close())
+                await asyncio.sleep(0)
+                simulator.drop(SYSTEM_ID)
+                await until(lambda: our.link._connection is None)
+                await asyncio.sleep(0.1)
+                may_store.set()
+                async with asyncio.timeout(2):
+                    assert await visitor.hear() == ReportResp(sequence=5)
+                    await closing
+                assert len(our.receipts) == 1
+
+    asyncio.run(play())
+
+
 def test_an_idle_link_is_renewed_without_a_word():
     async def play() -> None:
         now = 0.0
