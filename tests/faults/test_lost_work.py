@@ -21,7 +21,7 @@ from domain.recorded import Context
 from domain.values import Lane
 from infrastructure import abandoned, jobs, projector
 from infrastructure.bootstrap import Platform, platform
-from infrastructure.processes import _dispatcher
+from infrastructure.processes import dispatcher_of
 from infrastructure.recorder import LedgerRecorder
 from infrastructure.scheduler import Scheduler
 from tests.support.sample import LINK, SIGNATURE, make_sample, settings_for
@@ -90,7 +90,7 @@ def test_a_message_without_job_gets_one_though_its_queue_is_never_empty(ours: Pl
     jobs.enqueue(broker, link=LINK, lane=Lane.BATCH, messages=waiting[:5])
     jobs.enqueue(broker, link=LINK, lane=Lane.BATCH, messages=waiting[5:10], delay_seconds=60)
     a_minute_later = replace(ours, now=lambda: ours.now() + timedelta(minutes=1))
-    with _dispatcher(ours, broker) as dispatcher:
+    with dispatcher_of(ours, broker) as dispatcher:
         scheduler = Scheduler(a_minute_later, broker, dispatcher)
         asyncio.run(scheduler.dispatch_stuck())
         assert jobs.waiting(broker, link=LINK, lane=Lane.BATCH) == 2

@@ -33,7 +33,7 @@ def _books_are_right(scene: Scene) -> Iterator[None]:
 
 def strike(scene: Scene, client: redis.Redis, blow: Callable[[], object]) -> None:
     """The carriers take nothing for a while, so jobs are delayed; then the blow, and the carriers take all."""
-    busy = replace(WEATHER, throttle_rate=1.0)
+    busy = replace(WEATHER, refusal_rate=1.0, refusal_codes=(0x08,))
     for link in scene.stand.links:
         scene.stand.script(link, busy)
     run = scene.traffic.begin(DELAYED)
