@@ -101,11 +101,12 @@ def processes_at(place: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            traces = [*process.cmdline(), process.cwd(), *process.environ().values()]
+            arguments = process.cmdline()
+            traces = [*arguments, process.cwd(), *process.environ().values()]
         except psutil.Error:
             continue
         if any(own in trace for trace in traces):
-            found.append(" ".join(process.cmdline()))
+            found.append(" ".join(arguments))
     return found
 
 
