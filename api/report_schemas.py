@@ -203,12 +203,15 @@ class LinkStanding(Struct, kw_only=True):
     since: Annotated[
         datetime | None, Meta(description="Since when the condition is this one; null: not known.")
     ]
-    reason: Annotated[str, Meta(description="Why it is broken or down.")]
+    reason: Annotated[str, Meta(description="Why it is broken or down, or hears nothing.")]
     enabled: Annotated[bool, Meta(description="Not disabled; a draining link is enabled too.")]
     connected: Annotated[bool, Meta(description="At least one connection that sends is bound.")]
     hears: Annotated[
         bool,
-        Meta(description="At least one connection that receives is bound: receipts and replies can come."),
+        Meta(
+            description="Receipts and replies can come: a connection that receives is bound, and the carrier can "
+            "come to us where it has to (SGIP)."
+        ),
     ]
     connections_bound: int
     connections_configured: int

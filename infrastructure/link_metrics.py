@@ -26,7 +26,11 @@ ConnectionGauge = tuple[str, str, Callable[[ConnectionFigures], float | None]]
 _LINK_GAUGES: tuple[LinkGauge, ...] = (
     ("enabled", "1: messages are routed to it; 0: disabled or draining.", lambda o: o.state == "enabled"),
     ("up", "1: at least one of its connections that send is bound.", lambda of: of.connected),
-    ("hears", "1: at least one of its connections that receive is bound.", lambda of: of.hears),
+    (
+        "hears",
+        "1: receipts can come (SGIP: the carrier can come to us, too).",
+        lambda of: of.hears,
+    ),
     ("circuit_open", "1: its circuit breaker is open.", lambda of: of.line.broken_since is not None),
     ("connections", "Connections that are bound.", lambda of: of.bound),
     ("connections_configured", "Connections it should have.", lambda of: of.line.connections),
