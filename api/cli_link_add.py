@@ -209,7 +209,6 @@ async def _save(
         passwords=_passwords(wanted, before.configured if before else None, from_stdin=from_stdin, ask=ask),
         context=operator(),
     )
-    platform.directory.forget("links")
     beside = [each.configured for each in await platform.directory.links() if each.enabled]
     return bool(done), notes(wanted, beside)
 

@@ -137,9 +137,9 @@ def up(
     settings = settings.model_copy(
         update={name: value for name, value in changed.items() if value is not None}
     )
-    if control_port is not None and not with_simulator:
+    if control_port and not with_simulator:
         raise typer.BadParameter("--control-port is of the simulated carriers: say --with-simulator too")
-    options = ("--control-port", str(control_port)) if control_port is not None else ()
+    options = ("--control-port", str(control_port)) if control_port else ()
     plan = SimulatorPlan(ports=default_ports(EVERY_PROTOCOL), accounts={ACCOUNT: ACCOUNT}, options=options)
     simulated = plan if with_simulator else None
     run_until_stopped(settings, simulator=simulated, say=lambda text: typer.echo(text, err=True))

@@ -28,7 +28,7 @@ from domain.events.signature import Filed, FilingRejected, FilingRequested
 from domain.values import Carrier, is_extension
 
 Filings = tuple[Filing, ...]
-CHANGES = tuple(
+CHANGES = frozenset(
     event.TOPIC
     for event in (
         *(Configured, Enabled, Disabled, Draining),

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from application import phone_tokens
 from application.carriage import PartKey, Refused, Taken
+from application.part_rows import part_rows
 from application.ports import Conflict, Entry, PartRow, Store, Vault
 from domain.aggregates import fold, message
 from domain.aggregates.message import Message
@@ -51,13 +52,10 @@ class LateAnswers:
     async def _rows(
         self, link: str, key: PartKey, answer: Taken | Refused, state: Message
     ) -> tuple[PartRow, ...]:
-        if isinstance(answer, Refused) or not answer.carrier_id:
+        if isinstance(answer, Refused):
             return ()
         phone = await self._token(key.message, state)
-        row = PartRow(
-            link=link, carrier_id=answer.carrier_id, message=key.message, part=key.part, phone=phone
-        )
-        return (row,)
+        return part_rows(link, answer.carrier_id, message=key.message, part=key.part, phone=phone)
 
     async def _token(self, id_: UUID, state: Message) -> bytes:
         """The token of a message's number; empty where its sealed data is destroyed or was altered."""

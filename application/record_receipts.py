@@ -13,6 +13,7 @@ from uuid import UUID
 
 from application import phone_tokens
 from application.carriage import Receipt
+from application.part_rows import part_rows
 from application.phone_tokens import is_of, number_of
 from application.ports import (
     Committed,
@@ -21,7 +22,6 @@ from application.ports import (
     HeldReleased,
     KnownPart,
     Now,
-    PartRow,
     Row,
     Store,
     Vault,
@@ -124,7 +124,9 @@ class ReceiptRecorder:
             owner = await self._owner(held)
             if owner is not None:
                 report = Report(part=owner.part, receipt=held, held=id_)
-                rows = _part_row(owner, held)
+                rows = part_rows(
+                    held.link, held.carrier_id, message=owner.message, part=owner.part, phone=owner.phone
+                )
                 await self._record({owner.message: [report]}, Context(actor="matcher"), rows=rows)
                 matched += 1
         return matched
@@ -278,20 +280,6 @@ def _token_of(held: HeldReceipt, state: Message) -> bytes:
         ),
         b"",
     )
-
-
-def _part_row(owner: KnownPart, held: HeldReceipt) -> tuple[PartRow, ...]:
-    """From now on the id is known; a receipt that names none teaches nothing."""
-    if not held.carrier_id:
-        return ()
-    row = PartRow(
-        link=held.link,
-        carrier_id=held.carrier_id,
-        message=owner.message,
-        part=owner.part,
-        phone=owner.phone,
-    )
-    return (row,)
 
 
 def _may_own(state: Message, link: str) -> bool:

@@ -61,9 +61,10 @@ class Settling:
         """This is how the message to a phone (its token) stands since a moment; what is old is forgotten for it."""
         self.forget(id_)
         self._messages[id_] = Remembered(state, version, at)
-        for part in (each for each in state.taken if each.carrier_id):
-            known = KnownPart(message=id_, part=part.number, phone=phone, taken_at=at)
-            self._parts[state.link, part.carrier_id] = known
+        for part in state.taken:
+            if part.carrier_id:
+                known = KnownPart(message=id_, part=part.number, phone=phone, taken_at=at)
+                self._parts[state.link, part.carrier_id] = known
         while self._is_too_much(at):
             self.forget(next(iter(self._messages)))
 

@@ -12,8 +12,9 @@ from typing import cast
 from uuid import UUID
 
 from application.carriage import Answer, Carriage, InDoubt, NotSent, Part, PartKey, Refused, Taken
+from application.part_rows import part_rows
 from application.phone_tokens import token
-from application.ports import Committed, Conflict, Entry, Now, PartRow, Sleep, Store, Vault
+from application.ports import Committed, Conflict, Entry, Now, Sleep, Store, Vault
 from application.settling import Settling
 from domain import text
 from domain.aggregates import fold, message
@@ -297,7 +298,17 @@ class MessageSubmitter:
             for number, answer in enumerate(answers, 1)
             if isinstance(answer, Taken)
         )
-        rows = tuple(_row(self._carriage.name, started, part) for part in taken if part.carrier_id)
+        rows = tuple(
+            row
+            for part in taken
+            for row in part_rows(
+                self._carriage.name,
+                part.carrier_id,
+                message=started.id,
+                part=part.number,
+                phone=started.phone,
+            )
+        )
         state, version = started.state, started.version
         for _ in range(MAX_TRIES):
             events = _decide(state, started.state.attempt, answers, taken)
@@ -371,16 +382,6 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 def _ids(answers: Sequence[Answer]) -> list[str]:
     return [answer.carrier_id for answer in answers if isinstance(answer, Taken)]
-
-
-def _row(link: str, started: _Started, part: SubmittedPart) -> PartRow:
-    return PartRow(
-        link=link,
-        carrier_id=part.carrier_id,
-        message=started.id,
-        part=part.number,
-        phone=started.phone,
-    )
 
 
 def _udh(reference: int, total: int, number: int) -> bytes:

@@ -22,6 +22,7 @@ from infrastructure.jobs import enqueue
 from infrastructure.log_reader import LogReader
 
 TRACKING = "dispatcher"
+_FOLLOWED = (*TOPICS, *CHANGES)
 _PAGE = 5_000
 _IDLE_SECONDS = 1.0
 _BUSY_EVENTS = 10
@@ -69,7 +70,7 @@ class Dispatcher:
                 stop.wait(_IDLE_SECONDS)
 
     def _step(self, position: int, stop: threading.Event) -> int:
-        window = self._log.window(position, _PAGE, (*TOPICS, *CHANGES))
+        window = self._log.window(position, _PAGE, _FOLLOWED)
         if window.end == position:
             self._log.wait(position, _IDLE_SECONDS)
             return position

@@ -39,7 +39,7 @@ from infrastructure.simulator.account import Callback
 from infrastructure.simulator.script import Script
 from infrastructure.simulator.server import serve
 from tests.infrastructure.carriers.octets import damaged, golden
-from tests.infrastructure.carriers.rig import SYSTEM_ID, carrier, desk, part, settings, until
+from tests.infrastructure.carriers.rig import SYSTEM_ID, Desk, carrier, desk, part, settings, until
 from tests.support.ports import free_port
 
 GOLDEN = golden("sgip12")
@@ -432,6 +432,18 @@ def test_a_login_is_not_given_twice_and_never_without_a_password(login, password
     asyncio.run(play())
 
 
+def called_back(to_port: int, own_port: int) -> contextlib.AbstractAsyncContextManager[Desk]:
+    """A link whose carrier comes to our port, as smg."""
+    return desk(
+        to_port,
+        protocol="sgip12",
+        listener_host="127.0.0.1",
+        listener_port=own_port,
+        listener_login="smg",
+        listener_password="secret",
+    )
+
+
 def test_links_share_a_listener_and_the_last_one_closes_it():
     async def play() -> None:
         listeners, books = SgipListeners(), Books()
@@ -508,14 +520,7 @@ def test_a_link_whose_port_is_taken_sends_all_the_same_and_listens_when_it_is_fr
         callback = Callback(port=port, login="smg", password="secret", again_seconds=0.01)
         async with (
             await serve(carrier(protocol="sgip12", callbacks={SYSTEM_ID: callback})) as simulator,
-            desk(
-                simulator.port,
-                protocol="sgip12",
-                listener_host="127.0.0.1",
-                listener_port=port,
-                listener_login="smg",
-                listener_password="secret",
-            ) as our,
+            called_back(simulator.port, port) as our,
         ):
             (answer,) = await our.send(part())
             assert our.receipts == []
@@ -533,14 +538,7 @@ def test_a_link_says_that_its_carrier_comes_with_another_password_until_it_comes
         port = free_port()
         async with (
             await serve(carrier(protocol="sgip12")) as simulator,
-            desk(
-                simulator.port,
-                protocol="sgip12",
-                listener_host="127.0.0.1",
-                listener_port=port,
-                listener_login="smg",
-                listener_password="secret",
-            ) as our,
+            called_back(simulator.port, port) as our,
         ):
             await our.link.ready()
             assert our.link.deaf == ""
@@ -558,14 +556,7 @@ def test_what_the_carrier_brought_is_answered_though_our_own_connection_breaks_w
         port, may_store = free_port(), asyncio.Event()
         async with (
             await serve(carrier(protocol="sgip12")) as simulator,
-            desk(
-                simulator.port,
-                protocol="sgip12",
-                listener_host="127.0.0.1",
-                listener_port=port,
-                listener_login="smg",
-                listener_password="secret",
-            ) as our,
+            called_back(simulator.port, port) as our,
         ):
             await our.link.ready()
 
